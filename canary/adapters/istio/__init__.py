@@ -1,0 +1,1 @@
+"""Istio: the weights of VirtualServices, and the subsets of DestinationRules."""

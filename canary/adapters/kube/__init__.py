@@ -1,0 +1,1 @@
+"""Kubernetes: transport, list+watch, and the objects that the loop reads and writes."""

@@ -1,0 +1,1 @@
+"""Prometheus: queries as pure text, and a client that tells every way of not answering apart."""

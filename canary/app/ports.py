@@ -1,0 +1,263 @@
+"""What the loop needs of the world: narrow ports, implemented by adapters and by the tests' fakes.
+
+Every call is bounded in time by the adapter. All may raise ``canary.app.errors.WorldError``: Retryable,
+ConflictError, NotFound or TerminalError, and nothing else for what the world does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from canary.domain.measurement import Measurement, NoData
+from canary.domain.observation import Requests, Routes, Workload
+from canary.domain.plan import Objective, Plan, ServiceKey
+from canary.domain.release import Release
+
+__all__ = [
+    "AnnotatedService",
+    "Announcement",
+    "Announcer",
+    "Clock",
+    "Fence",
+    "Measurements",
+    "MetricTarget",
+    "MetricsSource",
+    "MetricsUnavailable",
+    "ReleaseStore",
+    "RouteTable",
+    "Sample",
+    "Series",
+    "ServiceCatalogue",
+    "StoredRelease",
+    "Telemetry",
+    "WorkloadPair",
+    "Workloads",
+]
+
+
+class Clock(Protocol):
+    """Time as an argument: real in the controller, virtual in tests."""
+
+    def now(self) -> float:
+        """Wall time, Unix seconds: for what is saved and shown."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back: for deadlines and waits."""
+        ...
+
+
+class Fence(Protocol):
+    """Says, before each write, that this replica still leads."""
+
+    def check(self) -> None:
+        """Raise ``LeadershipLost`` when it does not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedService:
+    """A Service's identity and its ``canaryctl.dev/`` annotations (prefix kept), unparsed."""
+
+    key: ServiceKey
+    uid: str
+    annotations: Mapping[str, str]
+
+
+class ServiceCatalogue(Protocol):
+    """Annotated Services, from a watch's cache."""
+
+    def get(self, key: ServiceKey) -> AnnotatedService | None:
+        """The Service, or None when it does not exist or carries none of our annotations."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPair:
+    """The two workloads of a plan, read live in one go; None where one does not exist."""
+
+    stable: Workload | None
+    canary: Workload | None
+    canary_matches_stable: bool
+    """The canary's pod template, leaving aside what tells the two apart, equals stable's."""
+
+
+class Workloads(Protocol):
+    """Deployments: reading them live, promoting templates, scaling."""
+
+    def read(self, key: ServiceKey, plan: Plan) -> WorkloadPair:
+        """Both workloads as they are at this moment."""
+        ...
+
+    def stable_template(self, key: ServiceKey, stable: Workload) -> str:
+        """Stable's present pod template as JSON, to be kept for a restore."""
+        ...
+
+    def promote(self, key: ServiceKey, plan: Plan, stable: Workload, revision: str) -> None:
+        """Write the template of the canary's ReplicaSet ``revision`` to stable, guarded by its version.
+
+        Stable keeps its own values of the labels that tell the two apart. Raises ``NotFound`` when
+        that ReplicaSet is gone.
+        """
+        ...
+
+    def holds_template_of(self, key: ServiceKey, plan: Plan, revision: str) -> bool:
+        """Whether stable's template already is what ``promote`` would write for ``revision``."""
+        ...
+
+    def restore(self, key: ServiceKey, stable: Workload, template: str) -> None:
+        """Write a template kept by ``stable_template`` back to stable, guarded by its version."""
+        ...
+
+    def holds_template(self, key: ServiceKey, stable: Workload, template: str) -> bool:
+        """Whether stable's template already is ``template``."""
+        ...
+
+    def scale(self, key: ServiceKey, workload: Workload, replicas: int) -> None:
+        """Ask for ``replicas`` pods, guarded by the workload's version."""
+        ...
+
+
+class RouteTable(Protocol):
+    """The weights of a service's VirtualServices."""
+
+    def read(self, key: ServiceKey, plan: Plan) -> Routes:
+        """Every route that sends to the pair, read live; what is wrong comes as ``problems``, not raised."""
+        ...
+
+    def shift(self, key: ServiceKey, routes: Routes, canary_percent: int) -> None:
+        """Give the canary ``canary_percent`` of every route's pair, and touch nothing else.
+
+        One JSON Patch per VirtualService, with ``test`` operations on the version and the old values;
+        raises ``ConflictError`` when they no longer hold.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """A release as it is stored: its state, the version a write must carry, and what people ask for."""
+
+    release: Release
+    version: str
+    uid: str
+    requests: Requests
+
+
+class ReleaseStore(Protocol):
+    """Release objects."""
+
+    def list(self, key: ServiceKey) -> tuple[StoredRelease, ...]:
+        """All releases of a service, read live, oldest first."""
+        ...
+
+    def create(self, release: Release) -> StoredRelease:
+        """Create the object and save its first status. Idempotent: one that exists already is returned."""
+        ...
+
+    def save(self, stored: StoredRelease, release: Release) -> StoredRelease:
+        """Write ``release`` as the status of the object, guarded by ``stored.version``."""
+        ...
+
+    def delete(self, stored: StoredRelease) -> None:
+        """Remove a finished release from history; one that is gone already is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that happened, for people."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class Announcer(Protocol):
+    """Kubernetes Events, logs, notifications: best effort, never blocking, never raising."""
+
+    def announce(self, key: ServiceKey, release: Release | None, announcement: Announcement) -> None:
+        """Tell whoever listens. Repeats within a while are told once."""
+        ...
+
+
+class Telemetry(Protocol):
+    """The controller's own metrics; never raises."""
+
+    def pass_finished(self, key: ServiceKey, outcome: str, seconds: float) -> None:
+        """One reconcile pass ended: ``done``, ``conflict``, ``retry``, ``terminal`` or ``defect``."""
+        ...
+
+    def release_observed(self, release: Release) -> None:
+        """The present state of a service's newest release."""
+        ...
+
+    def forget(self, key: ServiceKey) -> None:
+        """Remove every series of a service that is gone."""
+        ...
+
+    def query_finished(self, provider: str, outcome: str, seconds: float) -> None:
+        """One Prometheus query ended: ``ok`` or a NoData reason."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTarget:
+    """An active release, as the collector needs to know it."""
+
+    key: ServiceKey
+    release: str
+    """The Release object's name."""
+    stable_workload: str
+    canary_workload: str
+    hosts: frozenset[str]
+    """FQDNs of the destinations: what ``destination_service`` says in Istio's metrics."""
+    objectives: tuple[Objective, ...]
+    window_seconds: float
+    evaluated_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One scraped value: Unix seconds of the scrape, and the cumulative count."""
+
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A time series of cumulative counts, or of a target's process start time."""
+
+    labels: Mapping[str, str]
+    """All labels, ``__name__`` included."""
+    samples: tuple[Sample, ...]
+
+
+class MetricsUnavailable(Exception):
+    """A query brought nothing that may be counted; ``no_data`` says why."""
+
+    def __init__(self, no_data: NoData) -> None:
+        super().__init__(str(no_data))
+        self.no_data = no_data
+
+
+class MetricsSource(Protocol):
+    """A Prometheus API, asked for the raw samples of many releases at once."""
+
+    def fetch(self, targets: Sequence[MetricTarget], at: float, range_seconds: float) -> tuple[Series, ...]:
+        """Return the samples in (at - range, at] of every family: ONE query per metric for all targets.
+
+        Raises ``MetricsUnavailable``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What the collector has for one release: windows in order, and why there is nothing newer."""
+
+    windows: tuple[Measurement, ...] = ()
+    no_data: NoData | None = None
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """By metric: the query text, for ``explain``."""

@@ -1,0 +1,40 @@
+"""Evidence: the running state of the sequential tests, folded window by window."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from canary.domain.measurement import NOTHING, ArmCounts, Counts, NoData
+
+__all__ = ["Evidence", "MixtureState"]
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureState:
+    """One test's capital, spread over a grid of bets, in natural logarithms."""
+
+    log_capitals: tuple[float, ...]
+    """ln S_j for every grid point j; -inf is written as a very negative number on the wire."""
+    reserve: float
+    """The part of the initial unit of capital that has not been bet yet (1 - sum of pi so far)."""
+    windows: int
+    """How many windows have been folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the analysis remembers of a release; small, and saved with it."""
+
+    evaluated_until: float
+    """End of the last window folded, Unix seconds: each window is folded at most once."""
+    tests: Mapping[str, MixtureState] = field(default_factory=dict)
+    """By test name: ``<objective>/slo``, ``<objective>/stable``, ``unattributed/slo`` and, for stable's own
+    health, ``<objective>/stable-slo``."""
+    step_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By objective: counts since the present step began."""
+    release_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By objective: counts since the release began."""
+    step_unattributed: Counts = NOTHING
+    last_canary_request_at: float | None = None
+    """End of the last window in which the canary had a request."""
+    no_data: NoData | None = None
+    """Set while the latest look brought nothing; cleared by the next measurement."""

@@ -1,0 +1,97 @@
+"""The plan: what the owner of a service asked for, parsed once, complete and immutable.
+
+``canary.domain.annotations`` makes it from a Service's annotations; nothing else parses wishes.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Gate", "Objective", "ObjectiveKind", "OnNoData", "Plan", "RouteRef", "ServiceKey", "Step"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServiceKey:
+    """The namespace and name of an annotated Service: the key of all work."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """As kubectl users write it: ``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage: the percent of requests to the canary, and the least time it lasts."""
+
+    weight: int
+    bake_seconds: float
+
+
+class ObjectiveKind(StrEnum):
+    """What makes a request a bad one."""
+
+    ERRORS = "errors"
+    """It failed (HTTP 5xx, or a gRPC status that means a server error)."""
+    LATENCY = "latency"
+    """It took longer than the objective's bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A bound on the share of bad requests that the canary may answer."""
+
+    name: str
+    kind: ObjectiveKind
+    max_bad_ratio: float
+    """The largest acceptable fraction of bad requests, in (0, 1)."""
+    bound_ms: float | None = None
+    """For latency: slower than this is bad; must be a bucket edge of the histogram."""
+
+
+class Gate(StrEnum):
+    """A point where a person must say yes."""
+
+    FIRST_STEP = "first-step"
+    PROMOTION = "promotion"
+
+
+class OnNoData(StrEnum):
+    """What a deadline makes of a release that lacks evidence."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRef:
+    """A VirtualService in the service's own namespace, and optionally one named http route of it."""
+
+    virtual_service: str
+    route: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps, objectives, gates and deadlines of every release of one service."""
+
+    stable: str
+    canary: str
+    steps: tuple[Step, ...]
+    objectives: tuple[Objective, ...]
+    interval_seconds: float | None = None
+    """How often to look; None: as often as data arrives, within the controller's bounds."""
+    tolerance: float = 1.2
+    """How many times stable's rate of bad requests the canary's may be."""
+    min_requests: int = 50
+    """The least number of canary requests that a step must have seen before it can pass."""
+    false_rollback_budget: float = 0.01
+    """Alpha: the chance, per release, of rolling back a canary that is not worse than allowed."""
+    gates: frozenset[Gate] = frozenset()
+    deadline_seconds: float = 3600.0
+    on_no_data: OnNoData = OnNoData.HOLD
+    policy: str | None = None
+    virtual_services: tuple[RouteRef, ...] = ()
+    """Empty: every VirtualService of the namespace that routes to the service's two workloads."""
+    paused: bool = False

@@ -1,0 +1,95 @@
+"""Verdicts: Pass, Fail or Hold, with the reason and every number that led to it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from canary.domain.measurement import Counts
+
+__all__ = ["Finding", "Interval", "Outcome", "Reason", "Verdict"]
+
+
+class Outcome(StrEnum):
+    """What the analysis says about the canary at its present step."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "Fail"
+    HOLD = "Hold"
+
+
+class Reason(StrEnum):
+    """Why a verdict, a phase or an ending is what it is; a script can match these."""
+
+    # Analysis
+    BAKED = "Baked"
+    BAKING = "Baking"
+    OBJECTIVE_BREACHED = "ObjectiveBreached"
+    WORSE_THAN_STABLE = "WorseThanStable"
+    UNATTRIBUTED_ERRORS = "UnattributedErrors"
+    TOO_FEW_REQUESTS = "TooFewRequests"
+    NO_TRAFFIC = "NoTraffic"
+    NO_DATA = "NoData"
+    SHARED_TROUBLE = "SharedTrouble"
+    # Workloads
+    CANARY_NOT_READY = "CanaryNotReady"
+    CANARY_FAILING = "CanaryFailing"
+    CANARY_MISSING = "CanaryMissing"
+    STABLE_NOT_READY = "StableNotReady"
+    STABLE_MISSING = "StableMissing"
+    PROMOTION_FAILED = "PromotionFailed"
+    # Routes
+    ROUTES_MISSING = "RoutesMissing"
+    ROUTES_INVALID = "RoutesInvalid"
+    # People and plans
+    STARTED = "Started"
+    ABORTED = "Aborted"
+    OPTED_OUT = "OptedOut"
+    INVALID_PLAN = "InvalidPlan"
+    NEW_REVISION = "NewRevision"
+    MATCHES_STABLE = "CanaryMatchesStable"
+    GATE_CLOSED = "GateClosed"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval for a fraction, valid at any time of looking."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known about one objective: counts since the step began, bounds, and the evidence."""
+
+    objective: str
+    canary: Counts
+    stable: Counts
+    canary_interval: Interval
+    stable_interval: Interval
+    max_bad_ratio: float
+    bound_ms: float | None
+    log_evidence_slo: float
+    """Natural log of w*E of the test against the objective's bound."""
+    log_evidence_stable: float
+    """Natural log of w*E of the test against stable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The analysis' answer, and the sentence that a person reads."""
+
+    outcome: Outcome
+    reason: Reason
+    sentence: str
+    at: float
+    """End of the last window that it rests on, Unix seconds."""
+    objective: str | None = None
+    """The objective that is named as the cause, on Fail."""
+    log_evidence: float = 0.0
+    """Natural log of the release's combined evidence E."""
+    log_threshold: float = 0.0
+    """ln(1/alpha): Fail is declared at or above it."""
+    findings: tuple[Finding, ...] = ()
