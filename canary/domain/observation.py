@@ -104,3 +104,11 @@ class Observation:
     no_data: NoData | None = None
     """Why nothing newer could be measured, when the latest look failed."""
     requests: Requests = Requests()
+    stable_template: str | None = None
+    """Stable's present pod template; read where a promotion may begin, so that it can be kept."""
+    stable_holds_judged: bool = False
+    """Stable's template already is the judged one. Read while Promoting."""
+    judged_template_gone: bool = False
+    """Kubernetes no longer has the judged revision's template. Read while Promoting."""
+    stable_holds_previous: bool = False
+    """Stable's template is the one from before promotion. Read while restoring it."""

@@ -91,6 +91,8 @@ class Plan:
     gates: frozenset[Gate] = frozenset()
     deadline_seconds: float = 3600.0
     on_no_data: OnNoData = OnNoData.HOLD
+    drain_seconds: float = 10.0
+    """How long the canary's pods live on after the last weight left them."""
     policy: str | None = None
     virtual_services: tuple[RouteRef, ...] = ()
     """Empty: every VirtualService of the namespace that routes to the service's two workloads."""

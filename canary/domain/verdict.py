@@ -25,6 +25,7 @@ class Reason(StrEnum):
     OBJECTIVE_BREACHED = "ObjectiveBreached"
     WORSE_THAN_STABLE = "WorseThanStable"
     UNATTRIBUTED_ERRORS = "UnattributedErrors"
+    SUSPICION = "Suspicion"
     TOO_FEW_REQUESTS = "TooFewRequests"
     NO_TRAFFIC = "NoTraffic"
     NO_DATA = "NoData"

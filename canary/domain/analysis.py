@@ -1,0 +1,242 @@
+"""The analysis: fold measured windows into evidence, and judge a canary by it.
+
+Both are pure. Folding the same window twice changes nothing, so windows may be replayed after a restart.
+A verdict is Fail when the combined evidence reaches 1/alpha, whatever else is missing; silence and doubt
+hold; only what was measured, and measured enough, passes.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from canary.domain import sentences
+from canary.domain.conviction import convict, find, weigh
+from canary.domain.evidence import Evidence
+from canary.domain.hypotheses import (
+    Doubt,
+    counts_for,
+    in_shared_trouble,
+    may_convict,
+    planned_tests,
+)
+from canary.domain.measurement import NOTHING, ArmCounts, Measurement, NoData
+from canary.domain.plan import Plan
+from canary.domain.sequential import fold_alarm, fold_window, fresh_state
+from canary.domain.verdict import Finding, Outcome, Reason, Verdict
+
+__all__ = ["fold", "judge", "new_evidence", "start_step", "with_no_data"]
+
+TRAFFIC_SECONDS = 30.0
+"""A canary that had no request for longer than this is silent, not healthy."""
+LOG_SUSPICION = math.log(3.0)
+"""Evidence of three to one against the canary: no step is passed at or above it."""
+STALE_SECONDS = 30.0
+STALE_WINDOWS = 10
+"""Nothing measured for the longer of these two is no data, even if nobody said why."""
+GRID_TOLERANCE_SECONDS = 1e-6
+"""Grid points are products of floating-point numbers."""
+
+
+def new_evidence(evaluated_until: float) -> Evidence:
+    """Return the evidence of a release of which nothing was measured yet, from ``evaluated_until`` on."""
+    return Evidence(evaluated_until=evaluated_until)
+
+
+def start_step(evidence: Evidence) -> Evidence:
+    """Return the evidence at the beginning of a step: its counts start anew, the canary's tests go on."""
+    tests = {
+        name: state
+        for name, state in evidence.tests.items()
+        # An old alarm about stable must not mute a step in which stable has no more requests to end it.
+        if not name.endswith(f"/{Doubt.STABLE_HEALTH}")
+    }
+    return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING)
+
+
+def with_no_data(evidence: Evidence, no_data: NoData) -> Evidence:
+    """Note that the latest look brought nothing; the next measurement that is folded clears it."""
+    return replace(evidence, no_data=no_data)
+
+
+def fold(
+    evidence: Evidence,
+    measurement: Measurement,
+    plan: Plan,
+    *,
+    window_seconds: float,
+    step_since: float,
+) -> Evidence:
+    """Return the evidence after one more window; unchanged when the window is not wholly a new one.
+
+    The tests learn from every window; the step's counts only from those that began within the step. An
+    objective that the measurement lacks learns nothing, and neither does the canary's test against a bound
+    that stable may be breaking too: what both suffered must not convict the canary once stable has recovered.
+    """
+    window = measurement.window
+    if window.end <= window.start or window.start < evidence.evaluated_until - GRID_TOLERANCE_SECONDS:
+        return evidence
+    tests = dict(evidence.tests)
+    for planned in planned_tests(plan, window_seconds):
+        counts = counts_for(planned, measurement)
+        state = evidence.tests.get(planned.name)
+        if counts is None:
+            continue
+        if planned.doubt is Doubt.STABLE_HEALTH:
+            tests[planned.name] = fold_alarm(planned.test, state, counts)
+        # By what was known before this window: whether a bet is made must not depend on its outcome.
+        elif may_convict(planned, evidence.tests):
+            tests[planned.name] = fold_window(planned.test, state or fresh_state(planned.test), counts)
+    wanted = {item.name for item in plan.objectives}
+    counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
+    heard = any(counts.canary.requests for counts in counted.values())
+    in_step = window.start >= step_since - GRID_TOLERANCE_SECONDS
+    return replace(
+        evidence,
+        evaluated_until=window.end,
+        tests=tests,
+        step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
+        release_counts=_added(evidence.release_counts, counted),
+        step_unattributed=evidence.step_unattributed + (measurement.unattributed if in_step else NOTHING),
+        last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
+        no_data=None,
+    )
+
+
+def _added(totals: Mapping[str, ArmCounts], more: Mapping[str, ArmCounts]) -> dict[str, ArmCounts]:
+    return {**totals, **{name: totals.get(name, ArmCounts()) + counts for name, counts in more.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is asked of the evidence once it does not convict."""
+
+    evidence: Evidence
+    progress: sentences.Progress
+    stale_seconds: float
+    """For how long more has not been measured than may be; negative while there is time."""
+    log_evidence: float
+    log_threshold: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def plan(self) -> Plan:
+        return self.progress.plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: Outcome
+    reason: Reason
+    sentence: str
+    objective: str | None = None
+
+
+def judge(
+    evidence: Evidence,
+    plan: Plan,
+    *,
+    window_seconds: float,
+    step_index: int,
+    step_since: float,
+    now: float,
+) -> Verdict:
+    """Say whether the canary passes its present step, fails, or holds, and why.
+
+    ``now`` matters only for telling that nothing has been measured for too long.
+    """
+    weighed = weigh(evidence, plan, window_seconds)
+    findings = tuple(find(evidence, objective, weighed) for objective in plan.objectives)
+    conviction = convict(evidence, plan, weighed, findings)
+    if conviction is not None:
+        answer = _Answer(Outcome.FAIL, conviction.reason, conviction.sentence, conviction.objective)
+    else:
+        progress = sentences.Progress(plan, step_index, evidence.evaluated_until - step_since)
+        # A step that has just begun is not blamed for the silence before it.
+        silence = now - max(evidence.evaluated_until, step_since)
+        stale = silence - max(STALE_SECONDS, STALE_WINDOWS * window_seconds)
+        case = _Case(evidence, progress, stale, weighed.log_evidence, weighed.log_threshold, findings)
+        answer = _held(case) or _Answer(Outcome.PASS, Reason.BAKED, sentences.baked(progress, findings))
+    return Verdict(
+        outcome=answer.outcome,
+        reason=answer.reason,
+        sentence=answer.sentence,
+        at=evidence.evaluated_until,
+        objective=answer.objective,
+        log_evidence=weighed.log_evidence,
+        log_threshold=weighed.log_threshold,
+        findings=findings,
+    )
+
+
+def _held(case: _Case) -> _Answer | None:
+    """Return why the canary neither fails nor passes, the gravest cause first; None when it passes."""
+    return (
+        _in_trouble(case)
+        or _without_data(case)
+        or _baking(case)
+        or _without_requests(case)
+        or _under_suspicion(case)
+    )
+
+
+def _in_trouble(case: _Case) -> _Answer | None:
+    for finding in case.findings:
+        # Evidence that would convict, and has not, is muted.
+        muted = finding.log_evidence_slo >= case.log_threshold
+        if muted or in_shared_trouble(case.evidence.tests, finding.objective):
+            sentence = sentences.shared_trouble(finding, case.plan.tolerance)
+            return _Answer(Outcome.HOLD, Reason.SHARED_TROUBLE, sentence, finding.objective)
+    return None
+
+
+def _without_data(case: _Case) -> _Answer | None:
+    evidence = case.evidence
+    if evidence.no_data is not None:
+        return _Answer(Outcome.HOLD, Reason.NO_DATA, sentences.no_data(evidence.no_data, case.plan))
+    if case.stale_seconds > 0.0:
+        sentence = sentences.nothing_measured(evidence.evaluated_until, case.plan)
+        return _Answer(Outcome.HOLD, Reason.NO_DATA, sentence)
+    return None
+
+
+def _baking(case: _Case) -> _Answer | None:
+    bake_seconds = case.plan.steps[case.progress.step_index].bake_seconds
+    if case.progress.measured_seconds >= bake_seconds - GRID_TOLERANCE_SECONDS:
+        return None
+    requests = max((_in_step(case, item.name).canary.requests for item in case.plan.objectives), default=0)
+    sentence = sentences.baking(case.progress, bake_seconds, requests)
+    return _Answer(Outcome.HOLD, Reason.BAKING, sentence)
+
+
+def _without_requests(case: _Case) -> _Answer | None:
+    """Hold a canary that is silent, or one objective of which too little was counted: none passes unseen."""
+    last = case.evidence.last_canary_request_at
+    silent = None if last is None else case.evidence.evaluated_until - last
+    if silent is None or silent > TRAFFIC_SECONDS:
+        return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentences.no_traffic(case.progress, silent))
+    for objective, finding in zip(case.plan.objectives, case.findings, strict=True):
+        counts = _in_step(case, objective.name)
+        if counts.canary.requests < case.plan.min_requests:
+            subject = sentences.subject_of(finding)
+            sentence = sentences.too_few_requests(case.progress, counts.canary.requests, subject)
+            return _Answer(Outcome.HOLD, Reason.TOO_FEW_REQUESTS, sentence, objective.name)
+        weight = case.plan.steps[case.progress.step_index].weight
+        if weight < 100 and not counts.stable.requests:
+            return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentences.no_stable_traffic(case.progress))
+    return None
+
+
+def _under_suspicion(case: _Case) -> _Answer | None:
+    """Hold while the evidence speaks against the canary, though not yet loudly enough to convict it.
+
+    Under the null E exceeds s with a chance of at most 1/s, so a good canary seldom waits, and not for long.
+    """
+    if case.log_evidence < LOG_SUSPICION:
+        return None
+    worst = max(case.findings, key=lambda finding: max(finding.log_evidence_slo, finding.log_evidence_stable))
+    sentence = sentences.under_suspicion(worst, case.log_evidence, case.log_threshold)
+    return _Answer(Outcome.HOLD, Reason.SUSPICION, sentence, worst.objective)
+
+
+def _in_step(case: _Case, objective: str) -> ArmCounts:
+    return case.evidence.step_counts.get(objective, ArmCounts())

@@ -1,0 +1,125 @@
+"""Conviction: when the evidence suffices to fail a canary, and which test names the cause."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from canary.domain import sentences
+from canary.domain.evidence import Evidence
+from canary.domain.hypotheses import (
+    UNATTRIBUTED,
+    Doubt,
+    PlannedTest,
+    log_weighted,
+    may_convict,
+    planned_tests,
+    test_name,
+)
+from canary.domain.interval import anytime_interval
+from canary.domain.measurement import ArmCounts
+from canary.domain.plan import Objective, Plan
+from canary.domain.sequential import log_sum_exp
+from canary.domain.verdict import Finding, Reason
+
+__all__ = ["Charge", "Conviction", "Weighed", "convict", "find", "weigh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One test that may convict now, and ln(w * E) of it."""
+
+    planned: PlannedTest
+    log_evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """All evidence of a release, weighed at one moment."""
+
+    charges: tuple[Charge, ...]
+    log_by_test: Mapping[str, float]
+    """ln(w * E) of every test with a weight, muted ones included; for people."""
+    log_evidence: float
+    """ln of the combined E; 0, which says nothing, when no test may convict."""
+    log_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conviction:
+    """Why a canary fails."""
+
+    reason: Reason
+    objective: str
+    sentence: str
+
+
+def weigh(evidence: Evidence, plan: Plan, window_seconds: float) -> Weighed:
+    """Combine the tests of a release by their weights."""
+    tests = [planned for planned in planned_tests(plan, window_seconds) if planned.weight > 0.0]
+    logs = {planned.name: log_weighted(planned, evidence.tests) for planned in tests}
+    charges = tuple(
+        Charge(planned, logs[planned.name]) for planned in tests if may_convict(planned, evidence.tests)
+    )
+    return Weighed(
+        charges=charges,
+        log_by_test=logs,
+        log_evidence=log_sum_exp(tuple(charge.log_evidence for charge in charges)) if charges else 0.0,
+        log_threshold=-math.log(plan.false_rollback_budget),
+    )
+
+
+def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
+    """Put together what is known of one objective, by the step's counts; while it has none, the release's."""
+    counts = evidence.step_counts.get(objective.name, ArmCounts())
+    if not counts.canary.requests:
+        counts = evidence.release_counts.get(objective.name, counts)
+    return Finding(
+        objective=objective.name,
+        canary=counts.canary,
+        stable=counts.stable,
+        canary_interval=anytime_interval(counts.canary.requests, counts.canary.bad),
+        stable_interval=anytime_interval(counts.stable.requests, counts.stable.bad),
+        max_bad_ratio=objective.max_bad_ratio,
+        bound_ms=objective.bound_ms,
+        log_evidence_slo=weighed.log_by_test[test_name(objective.name, Doubt.OBJECTIVE)],
+        log_evidence_stable=weighed.log_by_test[test_name(objective.name, Doubt.COMPARISON)],
+    )
+
+
+def convict(
+    evidence: Evidence, plan: Plan, weighed: Weighed, findings: tuple[Finding, ...]
+) -> Conviction | None:
+    """Return why the canary fails, or None while the combined evidence is below 1/alpha.
+
+    A test is named that convicts by itself, one against a bound before one against stable; where only all
+    together convict, the strongest.
+    """
+    if not weighed.charges or weighed.log_evidence < weighed.log_threshold:
+        return None
+    alone = [charge for charge in weighed.charges if charge.log_evidence >= weighed.log_threshold]
+    bounds = [charge for charge in alone if charge.planned.doubt is Doubt.OBJECTIVE]
+    cause = max(bounds or alone or weighed.charges, key=lambda charge: charge.log_evidence)
+    log_evidence = cause.log_evidence if alone else weighed.log_evidence
+    state = evidence.tests.get(cause.planned.name)
+    windows = state.windows if state is not None else 0
+    subject = cause.planned.subject
+    if subject == UNATTRIBUTED:
+        counts = evidence.step_unattributed
+        sentence = sentences.lost_on_the_way(
+            counts,
+            anytime_interval(counts.requests, counts.bad),
+            cause.planned.test.hypothesis.delta,
+            log_evidence,
+            windows,
+        )
+        return Conviction(Reason.UNATTRIBUTED_ERRORS, subject, sentence)
+    finding = next(item for item in findings if item.objective == subject)
+    against_bound = cause.planned.doubt is Doubt.OBJECTIVE
+    reason = Reason.OBJECTIVE_BREACHED if against_bound else Reason.WORSE_THAN_STABLE
+    if not alone:
+        sentence = sentences.together(finding, plan.tolerance, log_evidence, windows)
+    elif against_bound:
+        sentence = sentences.breached(finding, log_evidence, windows)
+    else:
+        sentence = sentences.worse_than_stable(finding, plan.tolerance, log_evidence, windows)
+    return Conviction(reason, subject, sentence)

@@ -1,0 +1,161 @@
+"""The decision: a pure function from a release, an observation and a time to the next release.
+
+In every phase the causes that end a release are looked at first, and they need neither Prometheus
+nor a person. Whatever is not certain waits. Nothing here does anything: ``canary.domain.effects``
+derives what is to be done from the release after it has been saved.
+"""
+
+from dataclasses import dataclass, replace
+
+from canary.domain.analysis import fold, judge, new_evidence, start_step, with_no_data
+from canary.domain.effects import Effect, effects_of
+from canary.domain.measurement import grid_floor
+from canary.domain.observation import Observation
+from canary.domain.plan import Gate
+from canary.domain.promotion import advance_promotion, begin_promotion
+from canary.domain.release import Phase, Release, Stage
+from canary.domain.rollback import advance_rollback, cause_to_end, roll_back
+from canary.domain.verdict import Outcome, Reason, Verdict
+from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
+
+__all__ = ["Decision", "decide"]
+
+SOON_SECONDS = 1.0
+"""How soon to look again while something in the cluster is expected to happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The release as it should be saved, what then has to be done, and when to look again."""
+
+    release: Release
+    effects: tuple[Effect, ...]
+    wake_after_seconds: float | None
+    """None: with the next data."""
+
+
+def decide(release: Release, observation: Observation, now: float) -> Decision:
+    """Say what becomes of ``release``. Total: defined for every release and every observation."""
+    if release.phase.is_terminal:
+        return Decision(release, (), None)
+    learned = _learn(release, observation, now)
+    decided = _next(learned, observation, now)
+    return Decision(decided, effects_of(decided, observation, now), _wake_after(release, decided))
+
+
+def _learn(release: Release, observation: Observation, now: float) -> Release:
+    """Fold what was measured, as long as the canary may have traffic on the strength of it."""
+    judged = release.phase in {Phase.PROGRESSING, Phase.HELD} or (
+        release.phase is Phase.PROMOTING and release.stage is Stage.COPYING
+    )
+    if not judged:
+        return release
+    evidence = release.evidence
+    for measurement in observation.measurements:
+        evidence = fold(
+            evidence,
+            measurement,
+            release.plan,
+            window_seconds=release.window_seconds,
+            step_since=release.step_since,
+        )
+    if observation.no_data is not None:
+        evidence = with_no_data(evidence, observation.no_data)
+    verdict = judge(
+        evidence,
+        release.plan,
+        window_seconds=release.window_seconds,
+        step_index=release.step,
+        step_since=release.step_since,
+        now=now,
+    )
+    return replace(release, evidence=evidence, verdict=verdict)
+
+
+def _next(release: Release, observation: Observation, now: float) -> Release:
+    if release.phase is Phase.ROLLING_BACK:
+        return advance_rollback(release, observation, now)
+    cause = cause_to_end(release, observation, now)
+    if cause is not None:
+        return roll_back(release, cause, now)
+    match release.phase:
+        case Phase.PENDING:
+            return _advance_pending(release, observation, now)
+        case Phase.PROGRESSING | Phase.HELD:
+            return _advance_steps(release, observation, now)
+        case _:
+            return advance_promotion(release, observation, now)
+
+
+def _advance_pending(release: Release, observation: Observation, now: float) -> Release:
+    blocked = start_blocked_by(release, observation)
+    if blocked is not None:
+        return replace(release, reason=blocked.reason, message=blocked.message)
+    first = release.plan.steps[0]
+    started = release.to(
+        Phase.PROGRESSING, Reason.STARTED, f"step 1 of {len(release.plan.steps)}: {first.weight} %", now
+    )
+    # What was measured before the canary had traffic says nothing; the log is read from here on.
+    return replace(
+        started, step=0, step_since=now, evidence=new_evidence(grid_floor(now, release.window_seconds))
+    )
+
+
+def _advance_steps(release: Release, observation: Observation, now: float) -> Release:
+    verdict = release.verdict
+    if verdict is None:
+        return release
+    blocked = blocked_by(release, observation)
+    if blocked is not None:
+        return _hold(release, blocked.reason, blocked.message, now)
+    if observation.requests.promote:
+        return begin_promotion(release, observation, "a person asked to promote now", now)
+    if verdict.outcome is not Outcome.PASS:
+        return _wait_for_evidence(release, verdict, now)
+    if release.step + 1 < len(release.plan.steps):
+        return _next_step(release, now)
+    gates = release.plan.gates - observation.requests.approved
+    if Gate.PROMOTION in gates:
+        return _hold(release, Reason.GATE_CLOSED, "gate promotion waits for an approval", now)
+    return begin_promotion(release, observation, verdict.sentence, now)
+
+
+def _next_step(release: Release, now: float) -> Release:
+    steps, index = release.plan.steps, release.step + 1
+    resumed = _progressing(release, Reason.STARTED, "", now)
+    return replace(
+        resumed,
+        step=index,
+        step_since=now,
+        reason=Reason.STARTED,
+        message=f"step {index + 1} of {len(steps)}: {steps[index].weight} %",
+        evidence=start_step(release.evidence),
+    )
+
+
+def _wait_for_evidence(release: Release, verdict: Verdict, now: float) -> Release:
+    """Baking is progress; being due and lacking something is a hold."""
+    if verdict.reason is Reason.BAKING:
+        return _progressing(release, verdict.reason, verdict.sentence, now)
+    if deadline_passed(release, now):
+        sentence = f"the deadline has passed without enough evidence to go on; {verdict.sentence}"
+        return _hold(release, Reason.DEADLINE_EXCEEDED, sentence, now)
+    return _hold(release, verdict.reason, verdict.sentence, now)
+
+
+def _progressing(release: Release, reason: Reason, message: str, now: float) -> Release:
+    if release.phase is Phase.HELD:
+        return release.to(Phase.PROGRESSING, reason, message, now)
+    return replace(release, reason=reason, message=message)
+
+
+def _hold(release: Release, reason: Reason, message: str, now: float) -> Release:
+    if release.phase is Phase.PROGRESSING:
+        return release.to(Phase.HELD, reason, message, now)
+    return replace(release, reason=reason, message=message)
+
+
+def _wake_after(before: Release, after: Release) -> float | None:
+    if (before.phase, before.stage, before.step) != (after.phase, after.stage, after.step):
+        return 0.0
+    return None if after.phase in {Phase.PROGRESSING, Phase.HELD} else SOON_SECONDS

@@ -1,0 +1,151 @@
+"""The tests that a plan implies: what each doubts, its share of the error budget, and its name.
+
+The weights of the tests that may convict sum to 1, so the sum of w_m * E_m is itself evidence whose chance
+of ever reaching 1/alpha is at most alpha, however the tests depend on each other.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from canary.domain.evidence import MixtureState
+from canary.domain.measurement import ArmCounts, Measurement
+from canary.domain.plan import Objective, ObjectiveKind, Plan
+from canary.domain.sequential import (
+    Budget,
+    SequentialTest,
+    comparison_test,
+    log_evidence,
+    objective_test,
+)
+
+__all__ = [
+    "UNATTRIBUTED",
+    "Doubt",
+    "PlannedTest",
+    "counts_for",
+    "in_shared_trouble",
+    "log_weighted",
+    "may_convict",
+    "planned_tests",
+    "test_name",
+]
+
+UNATTRIBUTED = "unattributed"
+"""Stands for an objective's name where requests that reached no workload are counted."""
+STABLE_ALARM = 100.0
+"""From this alarm on, stable itself breaks the objective: the release waits, and no bound convicts."""
+STABLE_SUSPICION = 1.01
+"""From this alarm on, stable's latest windows speak against it: only a worse canary breaks a bound."""
+WORSE_EVIDENCE = 10.0
+"""The evidence of being worse than stable that dispels such a suspicion."""
+
+
+class Doubt(StrEnum):
+    """What a test doubts; also the second half of its name."""
+
+    OBJECTIVE = "slo"
+    """The canary, or for ``unattributed`` the service's hosts, keep the objective's bound."""
+    COMPARISON = "stable"
+    """The canary is at most ``tolerance`` times as bad as stable."""
+    STABLE_HEALTH = "stable-slo"
+    """Stable itself keeps the objective's bound. An alarm that never convicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTest:
+    """One sequential test of a release."""
+
+    subject: str
+    """An objective's name, or ``unattributed``."""
+    doubt: Doubt
+    weight: float
+    """Its share of the capital; 0 when it cannot convict."""
+    test: SequentialTest
+
+    @property
+    def name(self) -> str:
+        """The key of its state in ``Evidence.tests``."""
+        return test_name(self.subject, self.doubt)
+
+
+def test_name(subject: str, doubt: Doubt) -> str:
+    """Return the key under which the state of a test is kept."""
+    return f"{subject}/{doubt}"
+
+
+def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
+    """Return every test of a release under ``plan``."""
+    errors = _error_objective(plan)
+    convicting = 2 * len(plan.objectives) + (1 if errors else 0)
+    if convicting == 0:
+        return ()
+    weight = 1.0 / convicting
+    alpha = plan.false_rollback_budget
+    horizon = max(2, math.ceil(plan.deadline_seconds / window_seconds))
+    budget = Budget(alpha, weight, horizon)
+    tests = []
+    for item in plan.objectives:
+        against_bound = objective_test(item.max_bad_ratio, budget)
+        tests.append(PlannedTest(item.name, Doubt.STABLE_HEALTH, 0.0, against_bound))
+        tests.append(PlannedTest(item.name, Doubt.OBJECTIVE, weight, against_bound))
+        against_stable = comparison_test(plan.tolerance, budget)
+        tests.append(PlannedTest(item.name, Doubt.COMPARISON, weight, against_stable))
+    if errors:
+        never_arrived = objective_test(errors.max_bad_ratio, budget)
+        tests.append(PlannedTest(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived))
+    return tuple(tests)
+
+
+def _error_objective(plan: Plan) -> Objective | None:
+    return next((item for item in plan.objectives if item.kind is ObjectiveKind.ERRORS), None)
+
+
+def counts_for(planned: PlannedTest, measurement: Measurement) -> ArmCounts | None:
+    """Return what a window holds for a test, the doubted side as ``canary``; None when it was not counted."""
+    if planned.subject == UNATTRIBUTED:
+        return ArmCounts(canary=measurement.unattributed)
+    counts = measurement.counts.get(planned.subject)
+    if counts is not None and planned.doubt is Doubt.STABLE_HEALTH:
+        return ArmCounts(canary=counts.stable)
+    return counts
+
+
+def in_shared_trouble(states: Mapping[str, MixtureState], objective: str) -> bool:
+    """Whether stable itself breaks the objective, so that breaking it is no reason to blame the canary."""
+    return _log_of(states, objective, Doubt.STABLE_HEALTH) >= math.log(STABLE_ALARM)
+
+
+def _may_be_shared(states: Mapping[str, MixtureState], objective: str) -> bool:
+    """Whether stable may be breaking the objective too, for all that is known.
+
+    A canary with most of the traffic gathers evidence faster than stable: at 80 % four times as fast. So the
+    least suspicion against stable is enough, unless the canary is known to be the worse of the two.
+    """
+    if in_shared_trouble(states, objective):
+        return True
+    suspected = _log_of(states, objective, Doubt.STABLE_HEALTH) >= math.log(STABLE_SUSPICION)
+    return suspected and _log_of(states, objective, Doubt.COMPARISON) < math.log(WORSE_EVIDENCE)
+
+
+def _log_of(states: Mapping[str, MixtureState], subject: str, doubt: Doubt) -> float:
+    state = states.get(test_name(subject, doubt))
+    return log_evidence(state) if state is not None else 0.0
+
+
+def log_weighted(planned: PlannedTest, states: Mapping[str, MixtureState]) -> float:
+    """Return ln(w * E) of a test that may convict; before its first window E is 1."""
+    return math.log(planned.weight) + _log_of(states, planned.subject, planned.doubt)
+
+
+def may_convict(planned: PlannedTest, states: Mapping[str, MixtureState]) -> bool:
+    """Whether a test counts now; not stable's alarm, nor one against a bound that stable may be breaking too.
+
+    Requests that reached no workload count even then: a dead canary is silent, and stable's own errors are
+    answers.
+    """
+    if planned.doubt is Doubt.STABLE_HEALTH:
+        return False
+    judges_bound = planned.doubt is Doubt.OBJECTIVE and planned.subject != UNATTRIBUTED
+    return not (judges_bound and _may_be_shared(states, planned.subject))

@@ -1,0 +1,229 @@
+"""The reference of annotations: the one list of what an owner can write on a Service.
+
+The parser reads by it, and so do the documentation and ``canaryctl lint``.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from canary.domain import wishes
+from canary.domain.plan import Gate, RouteRef, Step
+from canary.domain.wishes import Parser
+
+__all__ = [
+    "CANARY",
+    "DEADLINE",
+    "DRAIN",
+    "ENABLED",
+    "EVIDENCE",
+    "FALSE_ROLLBACK_BUDGET",
+    "GATES",
+    "INTERVAL",
+    "MAX_ERROR_RATE",
+    "MAX_LATENCY",
+    "MIN_REQUESTS",
+    "ON_NO_DATA",
+    "PAUSED",
+    "POLICY",
+    "PREFIX",
+    "REFERENCE",
+    "STABLE",
+    "STEPS",
+    "TOLERANCE",
+    "VIRTUAL_SERVICES",
+    "Annotation",
+]
+
+PREFIX: Final = "canaryctl.dev/"
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(Generic[T_co]):
+    """One annotation: how to read it, and what a person should know about it."""
+
+    name: str
+    """Without the prefix."""
+    meaning: str
+    form: str
+    """What may be written."""
+    example: str
+    parse: Parser[T_co]
+    """Raises ``ValueError`` with what would be right."""
+    default: str | None = None
+    """What is read when the annotation is absent; None: ``absent`` says what that means."""
+    absent: str = ""
+
+    @property
+    def key(self) -> str:
+        """The full name, prefix included."""
+        return PREFIX + self.name
+
+
+ENABLED: Final = Annotation(
+    "enabled",
+    "Opt in: every new revision of the canary workload becomes a release.",
+    "true or false",
+    "true",
+    wishes.boolean,
+    default="false",
+)
+STABLE: Final = Annotation(
+    "stable",
+    "The workload that serves now.",
+    "name of a Deployment in the service's namespace",
+    "checkout",
+    wishes.workload_name,
+    absent="the service's name",
+)
+CANARY: Final = Annotation(
+    "canary",
+    "The workload that carries the new revision.",
+    "name of a Deployment in the service's namespace",
+    "checkout-canary",
+    wishes.workload_name,
+    absent="the service's name followed by -canary",
+)
+STEPS: Final[Annotation[tuple[Step, ...]]] = Annotation(
+    "steps",
+    "The percent of requests to the canary at each step, and how long each step lasts at least.",
+    "1 to 20 weights from 1 to 100 that rise, each with @DURATION or without (1m), separated by commas",
+    "10@2m,50@5m,100@5m",
+    wishes.steps,
+    default="10,50,100",
+)
+INTERVAL: Final = Annotation(
+    "interval",
+    "How often to look at the data; each look takes in every window since the last.",
+    "duration from 2s to 10m",
+    "5s",
+    wishes.interval,
+    absent="as often as data arrives, within the controller's bounds",
+)
+MAX_ERROR_RATE: Final = Annotation(
+    "max-error-rate",
+    "The largest share of the canary's requests that may fail.",
+    "percentage above 0 and below 100",
+    "0.5%",
+    wishes.bounded_percentage,
+    default="1%",
+)
+MAX_LATENCY: Final = Annotation(
+    "max-latency",
+    "The share of the canary's requests that must be faster than a bound; the bound must be a bucket edge "
+    "of the latency histogram.",
+    "PERCENTAGE < DURATION",
+    "99% < 500ms",
+    wishes.latency,
+    absent="latency is not judged",
+)
+TOLERANCE: Final = Annotation(
+    "tolerance",
+    "How many times stable's share of bad requests the canary's may be.",
+    "number from 1 to 100, followed by x",
+    "1.5x",
+    wishes.ratio,
+    default="1.2x",
+)
+MIN_REQUESTS: Final = Annotation(
+    "min-requests",
+    "The least number of canary requests that each step must have seen before it can pass.",
+    "whole number from 1 to 1000000",
+    "200",
+    wishes.request_count,
+    default="50",
+)
+FALSE_ROLLBACK_BUDGET: Final = Annotation(
+    "false-rollback-budget",
+    "The largest chance, per release, of rolling back a canary that is not worse than allowed.",
+    "percentage from 0.0001 to 10",
+    "0.1%",
+    wishes.budget,
+    default="1%",
+)
+EVIDENCE: Final = Annotation(
+    "evidence",
+    "What a step must show to pass. bake: it lasted its time, had enough requests, and nothing failed it.",
+    "bake",
+    "bake",
+    wishes.evidence_rule,
+    default="bake",
+)
+GATES: Final[Annotation[frozenset[Gate]]] = Annotation(
+    "gates",
+    "Where a release waits until a person approves.",
+    "first-step, promotion, or both separated by a comma",
+    "first-step,promotion",
+    wishes.gates,
+    absent="no gates",
+)
+DEADLINE: Final = Annotation(
+    "deadline",
+    "How long a release may take; longer than all its steps together.",
+    "duration up to 720h",
+    "2h",
+    wishes.deadline,
+    default="1h",
+)
+DRAIN: Final = Annotation(
+    "drain",
+    "How long the canary's pods live on after the last weight left them: proxies learn late.",
+    "duration from 1s to 1h",
+    "30s",
+    wishes.drain,
+    default="10s",
+)
+ON_NO_DATA: Final = Annotation(
+    "on-no-data",
+    "What becomes of a release that still lacks evidence at its deadline.",
+    "hold or rollback",
+    "rollback",
+    wishes.on_no_data,
+    default="hold",
+)
+VIRTUAL_SERVICES: Final[Annotation[tuple[RouteRef, ...]]] = Annotation(
+    "virtual-services",
+    "Which VirtualServices of the service's namespace, or which named http routes of them, to shift.",
+    "NAME or NAME/ROUTE, separated by commas",
+    "checkout,gateway/primary",
+    wishes.virtual_services,
+    absent="every VirtualService of the namespace that routes to both workloads",
+)
+PAUSED: Final = Annotation(
+    "paused",
+    "The controller leaves the service alone: no weight changes until it is resumed.",
+    "true or false",
+    "true",
+    wishes.boolean,
+    default="false",
+)
+POLICY: Final = Annotation(
+    "policy",
+    "Reserved for a ReleasePolicy with defaults; not supported yet.",
+    "nothing",
+    "",
+    wishes.policy,
+    absent="no policy",
+)
+
+REFERENCE: Final[tuple[Annotation[object], ...]] = (
+    ENABLED,
+    STABLE,
+    CANARY,
+    STEPS,
+    MAX_ERROR_RATE,
+    MAX_LATENCY,
+    TOLERANCE,
+    MIN_REQUESTS,
+    FALSE_ROLLBACK_BUDGET,
+    EVIDENCE,
+    GATES,
+    DEADLINE,
+    ON_NO_DATA,
+    DRAIN,
+    INTERVAL,
+    VIRTUAL_SERVICES,
+    PAUSED,
+    POLICY,
+)
+"""Every annotation that there is, in the order in which the documentation shows them."""

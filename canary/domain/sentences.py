@@ -1,0 +1,233 @@
+"""Sentences: what a verdict says to the person who reads it, from the numbers that it rests on.
+
+They say what was found, what was allowed, and how rarely chance alone would look like it; or what is missing
+and when it may come. They never claim a probability that the canary is good.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from canary.domain.duration import format_duration
+from canary.domain.measurement import Counts, NoData
+from canary.domain.plan import OnNoData, Plan
+from canary.domain.verdict import Finding, Interval
+
+__all__ = [
+    "Progress",
+    "baked",
+    "baking",
+    "breached",
+    "lost_on_the_way",
+    "no_data",
+    "no_stable_traffic",
+    "no_traffic",
+    "nothing_measured",
+    "one_in",
+    "percent",
+    "shared_trouble",
+    "subject_of",
+    "together",
+    "too_few_requests",
+    "worse_than_stable",
+]
+
+LONGEST_DETAIL = 200
+RAREST = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where in its plan a release is, and how much of the present step was measured."""
+
+    plan: Plan
+    step_index: int
+    measured_seconds: float
+
+    def __str__(self) -> str:
+        """As in ``step 1 of 3 (10 %)``."""
+        steps = self.plan.steps
+        return f"step {self.step_index + 1} of {len(steps)} ({steps[self.step_index].weight} %)"
+
+
+def subject_of(finding: Finding) -> str:
+    """Name what an objective bounds."""
+    if finding.bound_ms is None:
+        return "error rate"
+    return f"requests slower than {finding.bound_ms:g} ms"
+
+
+def breached(finding: Finding, log_evidence: float, windows: int) -> str:
+    """Fail: the canary breaks an objective's bound."""
+    allowed = percent(finding.max_bad_ratio)
+    return (
+        f"FAIL {subject_of(finding)}: {_both(finding)}; at most {allowed} is allowed. "
+        f"If the canary kept that bound, {_strength(log_evidence, windows)}"
+    )
+
+
+def worse_than_stable(finding: Finding, tolerance: float, log_evidence: float, windows: int) -> str:
+    """Fail: the canary is worse than stable by more than the tolerance."""
+    return (
+        f"FAIL {subject_of(finding)}: {_both(finding)}. "
+        f"If the canary were at most {tolerance:g}x stable, {_strength(log_evidence, windows)}"
+    )
+
+
+def lost_on_the_way(
+    counts: Counts, interval: Interval, allowed: float, log_evidence: float, windows: int
+) -> str:
+    """Fail: too many requests failed before they reached any workload."""
+    return (
+        f"FAIL requests that reached no workload: {_share(counts, interval)}; at most {percent(allowed)} is "
+        f"allowed. If that were kept, {_strength(log_evidence, windows)}"
+    )
+
+
+def together(finding: Finding, tolerance: float, log_evidence: float, windows: int) -> str:
+    """Fail: no test alone convicts, all together do; ``finding`` contributes most."""
+    return (
+        f"FAIL {subject_of(finding)}, with the other objectives: {_both(finding)}. If the canary kept every "
+        f"bound and were at most {tolerance:g}x stable, {_strength(log_evidence, windows)}"
+    )
+
+
+def shared_trouble(finding: Finding, tolerance: float) -> str:
+    """Hold: stable breaks the objective too."""
+    return (
+        f"HOLD {subject_of(finding)}: stable itself is in trouble: {_both(finding)}; at most "
+        f"{percent(finding.max_bad_ratio)} is allowed. The canary is not blamed for what both suffer: until "
+        f"stable recovers, only being worse than {tolerance:g}x stable counts against it."
+    )
+
+
+def no_data(problem: NoData, plan: Plan) -> str:
+    """Hold: the latest look brought nothing."""
+    text = str(problem)
+    detail = text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"
+    return f"HOLD no data: {detail}. {_what_ends_silence(plan)}"
+
+
+def nothing_measured(since: float, plan: Plan) -> str:
+    """Hold: no window was measured for too long."""
+    moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"HOLD no data: nothing was measured since {moment}. {_what_ends_silence(plan)}"
+
+
+def _what_ends_silence(plan: Plan) -> str:
+    stays = "the release stays held" if plan.on_no_data is OnNoData.HOLD else "it is rolled back"
+    return (
+        "Judging goes on with the next measurement; "
+        f"if none comes before the deadline of {format_duration(plan.deadline_seconds)}, {stays}."
+    )
+
+
+def baking(progress: Progress, bake_seconds: float, requests: int) -> str:
+    """Hold: the step has not lasted long enough."""
+    left = math.ceil(bake_seconds - progress.measured_seconds)
+    return (
+        f"HOLD baking: {progress} has been measured for {format_duration(_whole(progress))} of "
+        f"{format_duration(bake_seconds)}, {left} s to go; {_plural(requests, 'canary request')} so far."
+    )
+
+
+def too_few_requests(progress: Progress, requests: int, subject: str) -> str:
+    """Hold: not enough of the canary's requests were counted for an objective in this step."""
+    missing = progress.plan.min_requests - requests
+    if requests and progress.measured_seconds > 0:
+        rate = requests / progress.measured_seconds
+        wait_seconds = math.ceil(missing / rate)
+        wait = f"at the present rate of {rate:.2g}/s they take about {format_duration(wait_seconds)}"
+    else:
+        wait = "and none has come yet"
+    return (
+        f"HOLD too few requests ({subject}): {requests} of at least {progress.plan.min_requests} canary "
+        f"requests were counted in {progress}; {missing} more are needed, {wait}."
+    )
+
+
+def no_traffic(progress: Progress, silent_seconds: float | None) -> str:
+    """Hold: the canary gets no requests."""
+    if silent_seconds is None:
+        heard = "has had no request yet"
+    else:
+        heard = f"has had no request for {format_duration(round(silent_seconds))}"
+    return f"HOLD no traffic: the canary {heard} in {progress}. Silence is not health; it waits for requests."
+
+
+def no_stable_traffic(progress: Progress) -> str:
+    """Hold: stable should get a part of the requests, and none was counted."""
+    return (
+        f"HOLD no traffic: no request to stable was counted in {progress}, so there is nothing to compare "
+        "the canary with. Check that stable's metrics are scraped."
+    )
+
+
+def under_suspicion(finding: Finding, log_evidence: float, log_threshold: float) -> str:
+    """Hold: the evidence speaks against the canary, though it does not convict it."""
+    way = 100.0 * log_evidence / log_threshold
+    return (
+        f"HOLD {subject_of(finding)}: {_both(finding)}. The evidence against the canary has come "
+        f"{way:.0f} % of the way to a rollback: no step is taken until it has faded."
+    )
+
+
+def baked(progress: Progress, findings: Sequence[Finding]) -> str:
+    """Pass: nothing was found against the canary, and enough was measured to have found it."""
+    numbers = "; ".join(f"{subject_of(finding)}: {_both(finding)}" for finding in findings)
+    return (
+        f"PASS {progress}: {numbers or 'no objectives'}. Measured for {format_duration(_whole(progress))}; "
+        "nothing found against the canary."
+    )
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as a percentage that is short and never rounds something to nothing."""
+    return f"{_number(fraction)} %"
+
+
+def _number(fraction: float) -> str:
+    value = 100.0 * fraction
+    if value == 0.0:
+        return "0"
+    if value < 0.001:
+        return "<0.001"
+    return f"{value:.1f}" if value >= 0.1 else f"{value:.1g}"
+
+
+def one_in(log_evidence: float) -> int:
+    """Return the N of "at most 1 of N releases": exp(log_evidence), rounded down to one digit and bounded."""
+    if log_evidence >= math.log(RAREST):
+        return RAREST
+    value = math.exp(max(log_evidence, 0.0)) * (1.0 + 1e-9)
+    scale: int = 10 ** int(math.log10(value))
+    return int(value / scale) * scale
+
+
+def _strength(log_evidence: float, windows: int) -> str:
+    return (
+        f"evidence this strong would appear in at most 1 of {one_in(log_evidence):,} releases. "
+        f"{_plural(windows, 'window')}."
+    )
+
+
+def _both(finding: Finding) -> str:
+    canary = _share(finding.canary, finding.canary_interval)
+    return f"canary {canary} vs stable {_share(finding.stable, finding.stable_interval)}"
+
+
+def _share(counts: Counts, interval: Interval) -> str:
+    ratio = counts.bad_ratio
+    if ratio is None:
+        return "unknown (no requests)"
+    bounds = f"[{_number(interval.low)}, {_number(interval.high)}]"
+    return f"{percent(ratio)} {bounds} ({counts.bad} of {counts.requests})"
+
+
+def _whole(progress: Progress) -> float:
+    return float(math.floor(max(progress.measured_seconds, 0.0) + 1e-6))
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

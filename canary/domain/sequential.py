@@ -1,0 +1,252 @@
+"""Sequential tests: looking at every window is allowed, and the chance of a false alarm stays bounded.
+
+Each test bets against a hypothesis about the rates of bad requests, "in every window p_c <= ratio * p_s +
+delta", whatever p_s does meanwhile. Under the hypothesis no bet gains on average, so by Ville's inequality
+the capital ever reaches 1/alpha with probability at most alpha, however often one looks. The capital is
+spread over a grid of alternatives and over starting times, so that small, large, early and late faults are
+all found. One window's factor is capped: no window convicts unless those before it had raised suspicion.
+
+Everything is kept in natural logarithms; no count, however large, overflows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from canary.domain.evidence import MixtureState
+from canary.domain.measurement import ArmCounts
+
+__all__ = [
+    "COMPARISON_GRID",
+    "INDEPENDENT",
+    "OBJECTIVE_GRID",
+    "Budget",
+    "Dispersion",
+    "Hypothesis",
+    "SequentialTest",
+    "bet",
+    "comparison_test",
+    "fold_alarm",
+    "fold_window",
+    "fresh_state",
+    "log_evidence",
+    "log_factor",
+    "log_sum_exp",
+    "objective_test",
+]
+
+OBJECTIVE_GRID: Final = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 90.0)
+"""How many times the bound the canary's rate may be, as alternatives to bet on."""
+COMPARISON_GRID: Final = (1.3, 1.6, 2.2, 3.5, 7.0, 20.0, 100.0)
+"""How many times the tolerated rate the canary's may be, as alternatives to bet on."""
+FIRST_STAKE: Final = 0.5
+"""The share of the capital that is bet from the first window on; the rest is for faults that start late."""
+LEAST_STABLE_FACTOR: Final = 0.02
+"""A bad request of stable never costs a bet more than 98 % of its capital."""
+MOST_ALARM: Final = 1000.0
+"""An alarm is kept below this, so that it does not outlast its cause by much."""
+NOTHING_BET: Final = -math.inf
+"""The logarithm of no capital."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """Variance over mean of bad requests per arm (Fano factor); 1 when they come independently."""
+
+    canary: float = 1.0
+    stable: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (1.0 <= self.canary < math.inf and 1.0 <= self.stable < math.inf):
+            raise ValueError(f"dispersions must be at least 1, not {self.canary} and {self.stable}")
+
+
+INDEPENDENT: Final = Dispersion()
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What is doubted: in every window the canary's rate is at most ``ratio`` x stable's + ``delta``."""
+
+    ratio: float
+    delta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one test may spend: its part of the release's chance of a false alarm, and for how long."""
+
+    alpha: float
+    """The release's chance of a false rollback, over all its tests."""
+    weight: float
+    """This test's part of the release's capital; all weights sum to 1."""
+    horizon_windows: int
+    """How many windows the release can last; faults that start within them are found fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialTest:
+    """A hypothesis, the alternatives that are bet on, and how the capital is staked."""
+
+    hypothesis: Hypothesis
+    grid: tuple[float, ...]
+    log_cap: float
+    """Natural logarithm of the largest factor by which one window may multiply a bet's capital."""
+    horizon_windows: int
+
+    def stake(self, windows: int) -> float:
+        """Return the share of the initial capital that starts to be bet in the window after ``windows``."""
+        if windows == 0:
+            return FIRST_STAKE
+        if windows >= self.horizon_windows:
+            return 0.0
+        return (1.0 - FIRST_STAKE) / (self.horizon_windows - 1)
+
+
+def objective_test(bound: float, budget: Budget) -> SequentialTest:
+    """Doubt that the canary's rate of bad requests is at most ``bound``, a fraction in (0, 1)."""
+    reachable = tuple(theta for theta in OBJECTIVE_GRID if theta * bound <= 1.0)
+    grid = reachable or (1.0 / bound,)
+    return SequentialTest(
+        Hypothesis(ratio=0.0, delta=bound), grid, _log_cap(budget, len(grid)), budget.horizon_windows
+    )
+
+
+def comparison_test(tolerance: float, budget: Budget) -> SequentialTest:
+    """Doubt that the canary's rate of bad requests is at most ``tolerance`` times stable's."""
+    return SequentialTest(
+        Hypothesis(ratio=tolerance, delta=0.0),
+        COMPARISON_GRID,
+        _log_cap(budget, len(COMPARISON_GRID)),
+        budget.horizon_windows,
+    )
+
+
+def _log_cap(budget: Budget, alternatives: int) -> float:
+    # Two windows at the cap convict even if only one alternative fits the fault ...
+    two_suffice = 0.5 * math.log(2.0 * alternatives / (FIRST_STAKE * budget.alpha * budget.weight))
+    # ... and a single one never multiplies an evidence of 1, which says nothing, to 1/alpha.
+    one_does_not = math.log(0.99 / budget.alpha)
+    return min(two_suffice, one_does_not)
+
+
+def fresh_state(test: SequentialTest) -> MixtureState:
+    """Return the state before any window: nothing bet yet, all capital in reserve."""
+    return MixtureState(log_capitals=(NOTHING_BET,) * len(test.grid), reserve=1.0, windows=0)
+
+
+def fold_window(
+    test: SequentialTest, state: MixtureState, counts: ArmCounts, dispersion: Dispersion = INDEPENDENT
+) -> MixtureState:
+    """Bet on one window: S_j <- min(e_j, C) * (S_j + pi_t). The result depends on nothing else."""
+    stake = min(test.stake(state.windows), state.reserve)
+    log_stake = math.log(stake) if stake > 0.0 else NOTHING_BET
+    capitals = tuple(
+        _log_add(log_capital, log_stake) + min(factor, test.log_cap)
+        for log_capital, factor in zip(_on_grid(test, state), _factors(test, counts, dispersion), strict=True)
+    )
+    return MixtureState(capitals, state.reserve - stake, state.windows + 1)
+
+
+def fold_alarm(test: SequentialTest, state: MixtureState | None, counts: ArmCounts) -> MixtureState:
+    """Bet on one window with bounded capital: S_j <- min(e_j * max(S_j, 1), MOST_ALARM).
+
+    For questions that convict nobody. The alarm rises at once whenever a fault starts and ends soon after it,
+    at the price that over a long time its chance of rising without a cause is not bounded.
+    """
+    capitals = (0.0,) * len(test.grid) if state is None else _on_grid(test, state)
+    most = math.log(MOST_ALARM)
+    factors = _factors(test, counts, INDEPENDENT)
+    raised = tuple(min(max(c, 0.0) + factor, most) for c, factor in zip(capitals, factors, strict=True))
+    return MixtureState(raised, 0.0, 1 if state is None else state.windows + 1)
+
+
+def log_evidence(state: MixtureState) -> float:
+    """Return ln E: the mean capital of the bets plus what has not been bet. At most 0 on average."""
+    log_mean = log_sum_exp(state.log_capitals) - math.log(len(state.log_capitals))
+    return _log_add(log_mean, math.log(state.reserve) if state.reserve > 0.0 else NOTHING_BET)
+
+
+def _on_grid(test: SequentialTest, state: MixtureState) -> Sequence[float]:
+    """Spread the capital anew when the state was saved by a version with another grid; E is unchanged."""
+    if len(state.log_capitals) == len(test.grid):
+        return state.log_capitals
+    saved = len(state.log_capitals)
+    log_mean = log_sum_exp(state.log_capitals) - math.log(saved) if saved else NOTHING_BET
+    return (log_mean,) * len(test.grid)
+
+
+def _factors(test: SequentialTest, counts: ArmCounts, dispersion: Dispersion) -> list[float]:
+    hypothesis = test.hypothesis
+    return [
+        log_factor(bet(theta, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
+        for theta in test.grid
+    ]
+
+
+def bet(
+    theta: float, hypothesis: Hypothesis, counts: ArmCounts, dispersion: Dispersion = INDEPENDENT
+) -> float:
+    """Return the bet that gains fastest when the canary's rate is ``theta`` times what is allowed.
+
+    It depends on how many requests each arm had, never on how many of them were bad. 0 (no bet) when the
+    canary, or a stable that is compared with, had no request.
+    """
+    canary, stable = counts.canary.requests, counts.stable.requests
+    if canary == 0 or (hypothesis.ratio > 0.0 and stable == 0):
+        return 0.0
+    effective = theta
+    if hypothesis.ratio > 0.0:
+        share = hypothesis.ratio * canary / (hypothesis.ratio * canary + stable)
+        effective = 1.0 + (theta - 1.0) * (1.0 - share) / (1.0 + share * (theta - 1.0))
+    excess = dispersion.canary - 1.0
+    if excess > 0.0:
+        wanted = math.log1p((effective - 1.0) * excess / dispersion.canary) / excess
+    else:
+        wanted = effective - 1.0
+    if hypothesis.ratio == 0.0:
+        return wanted
+    return min(wanted, _largest_stable_bet(dispersion.stable) * stable / (hypothesis.ratio * canary))
+
+
+def _largest_stable_bet(dispersion: float) -> float:
+    most = 1.0 - LEAST_STABLE_FACTOR
+    excess = dispersion - 1.0
+    return math.log1p(excess * most) / excess if excess > 0.0 else most
+
+
+def log_factor(
+    size: float, hypothesis: Hypothesis, counts: ArmCounts, dispersion: Dispersion = INDEPENDENT
+) -> float:
+    """Return ln e of one window for a bet of ``size``; its exponential is at most 1 on average.
+
+    That holds while the hypothesis does; ``size`` > 0 gains when the canary is worse than it allows.
+    """
+    if size == 0.0:
+        return 0.0
+    canary, stable = counts.canary, counts.stable
+    log_e = -size * canary.requests * hypothesis.delta
+    if canary.bad:
+        excess = dispersion.canary - 1.0
+        gain = -math.expm1(-excess * size) / excess if excess > 0.0 else size
+        log_e += canary.bad * math.log1p(gain)
+    if stable.bad and hypothesis.ratio > 0.0:
+        excess = dispersion.stable - 1.0
+        against = size * hypothesis.ratio * canary.requests / stable.requests
+        loss = math.expm1(excess * against) / excess if excess > 0.0 else against
+        log_e += stable.bad * math.log1p(-loss)
+    return log_e
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    """Return ln(sum of exp(values)) without overflow; minus infinity for the sum of nothing."""
+    largest = max(values, default=NOTHING_BET)
+    if largest == NOTHING_BET:
+        return NOTHING_BET
+    return largest + math.log(math.fsum(math.exp(value - largest) for value in values))
+
+
+def _log_add(one: float, other: float) -> float:
+    low, high = (one, other) if one < other else (other, one)
+    return high if low == NOTHING_BET else high + math.log1p(math.exp(low - high))

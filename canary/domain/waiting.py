@@ -1,0 +1,66 @@
+"""What a release may have to wait for, in the order in which a person would want to hear of it."""
+
+from dataclasses import dataclass
+
+from canary.domain.observation import Observation
+from canary.domain.plan import Gate
+from canary.domain.release import Release
+from canary.domain.verdict import Reason
+
+__all__ = ["Obstacle", "blocked_by", "deadline_passed", "start_blocked_by"]
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a release cannot go on now, in a word that scripts match and a sentence that people read."""
+
+    reason: Reason
+    message: str
+
+
+def deadline_passed(release: Release, now: float) -> bool:
+    """Whether the release has lasted longer than its plan allows."""
+    return now - release.created_at > release.plan.deadline_seconds
+
+
+def start_blocked_by(release: Release, observation: Observation) -> Obstacle | None:
+    """Return what keeps a pending release from its first step; None when it may begin."""
+    obstacle = _not_serving(release, observation)
+    if obstacle is not None:
+        return obstacle
+    if observation.routes.problems:
+        return Obstacle(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
+    if not observation.routes.routes:
+        return Obstacle(Reason.ROUTES_MISSING, "no route sends traffic to both workloads")
+    if observation.routes.max_canary_percent > 0:
+        return Obstacle(Reason.STARTED, "returning the weights to 100/0 before the first step")
+    if Gate.FIRST_STEP in release.plan.gates - observation.requests.approved:
+        return Obstacle(Reason.GATE_CLOSED, "gate first-step waits for an approval")
+    return None
+
+
+def blocked_by(release: Release, observation: Observation) -> Obstacle | None:
+    """Return what keeps a release at its step whatever the evidence says; None when nothing does."""
+    return _not_serving(release, observation)
+
+
+def _not_serving(release: Release, observation: Observation) -> Obstacle | None:
+    stable, canary, plan = observation.stable, observation.canary, release.plan
+    if stable is None:
+        return Obstacle(
+            Reason.STABLE_MISSING, f"workload {plan.stable} does not exist: there is nothing to compare with"
+        )
+    if not stable.can_serve:
+        return Obstacle(
+            Reason.STABLE_NOT_READY, f"no pod of {stable.name} is ready{_because(stable.trouble)}"
+        )
+    if canary is None:
+        return Obstacle(Reason.CANARY_MISSING, f"workload {plan.canary} does not exist")
+    if canary.revision != release.revision or not canary.rolled_out:
+        counts = f"{canary.ready} of {canary.replicas} pods of {canary.name} are ready"
+        return Obstacle(Reason.CANARY_NOT_READY, counts + _because(canary.trouble))
+    return None
+
+
+def _because(trouble: str | None) -> str:
+    return f": {trouble}" if trouble else ""

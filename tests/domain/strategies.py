@@ -1,0 +1,133 @@
+"""Hypothesis strategies for releases and observations, wide enough to meet what nobody thought of."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from canary.domain.analysis import new_evidence
+from canary.domain.errors import Problem
+from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, NoDataReason, Window
+from canary.domain.observation import Observation, Requests, Route, Routes, Workload
+from canary.domain.plan import Gate, Objective, ObjectiveKind, OnNoData, Plan, ServiceKey, Step
+from canary.domain.release import Phase, Release, Stage
+from canary.domain.verdict import Reason
+from canary.domain.weight import Split
+
+NOW = 1_700_000_000.0
+KEY = ServiceKey("shop", "checkout")
+ERRORS = Objective("error-rate", ObjectiveKind.ERRORS, 0.01)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    weights = sorted(draw(st.sets(st.integers(1, 100), min_size=1, max_size=4)))
+    return Plan(
+        stable="checkout",
+        canary="checkout-canary",
+        steps=tuple(Step(weight, draw(st.sampled_from([1.0, 10.0]))) for weight in weights),
+        objectives=(ERRORS,),
+        min_requests=draw(st.sampled_from([1, 20])),
+        gates=draw(st.frozensets(st.sampled_from(Gate))),
+        deadline_seconds=draw(st.sampled_from([30.0, 3600.0])),
+        on_no_data=draw(st.sampled_from(OnNoData)),
+    )
+
+
+@st.composite
+def workloads(draw: st.DrawFn, name: str) -> Workload | None:
+    if draw(st.integers(0, 9)) == 0:
+        return None
+    replicas = draw(st.integers(0, 3))
+    ready = draw(st.integers(0, replicas))
+    return Workload(
+        name=name,
+        version="7",
+        revision=draw(st.sampled_from(["a", "a", "a", "b", ""])),
+        replicas=replicas,
+        ready=ready,
+        rolled_out=draw(st.booleans()) if replicas and ready == replicas else False,
+        trouble=draw(st.sampled_from([None, None, None, "crash loop"])),
+    )
+
+
+@st.composite
+def counts(draw: st.DrawFn) -> Counts:
+    requests = draw(st.integers(0, 200))
+    return Counts(requests, draw(st.sampled_from([0, 0, requests // 5, requests])))
+
+
+@st.composite
+def measurements(draw: st.DrawFn, since: float) -> tuple[Measurement, ...]:
+    windows = draw(st.integers(0, 6))
+    return tuple(
+        Measurement(
+            Window(since + number, since + number + 1),
+            {"error-rate": ArmCounts(draw(counts()), draw(counts()))},
+            draw(counts()),
+        )
+        for number in range(windows)
+    )
+
+
+@st.composite
+def observations(draw: st.DrawFn, release: Release) -> Observation:
+    splits = draw(
+        st.lists(st.sampled_from([Split(100, 0), Split(90, 10), Split(0, 100), Split(30, 10)]), max_size=2)
+    )
+    no_data = NoData(NoDataReason.TIMEOUT, "no answer", NOW)
+    return Observation(
+        plan=draw(st.sampled_from([release.plan, release.plan, release.plan, None])),
+        stable=draw(workloads("checkout")),
+        canary=draw(workloads("checkout-canary")),
+        canary_matches_stable=draw(st.sampled_from([False, False, True])),
+        routes=Routes(
+            routes=tuple(Route("checkout", index, "main", split) for index, split in enumerate(splits)),
+            problems=draw(st.sampled_from([(), (), (Problem("VirtualService", "nothing", "add it"),)])),
+        ),
+        measurements=draw(measurements(release.evidence.evaluated_until)),
+        no_data=draw(st.sampled_from([None, None, no_data])),
+        requests=Requests(
+            abort=draw(st.sampled_from([None, None, None, "aborted by ada"])),
+            approved=draw(st.frozensets(st.sampled_from(Gate))),
+            promote=draw(st.sampled_from([False, False, True])),
+        ),
+        stable_template="{}",
+        stable_holds_judged=draw(st.booleans()),
+        judged_template_gone=draw(st.sampled_from([False, False, True])),
+        stable_holds_previous=draw(st.booleans()),
+    )
+
+
+STAGES = {
+    Phase.PROMOTING: (Stage.COPYING, Stage.RETURNING, Stage.DRAINING),
+    Phase.ROLLING_BACK: (Stage.RESTORING, Stage.RETURNING, Stage.DRAINING),
+}
+
+
+@st.composite
+def releases(draw: st.DrawFn) -> Release:
+    plan = draw(plans())
+    phase = draw(st.sampled_from([phase for phase in Phase if not phase.is_terminal]))
+    began = NOW - draw(st.sampled_from([2.0, 20.0, 4000.0]))
+    release = Release(
+        key=KEY,
+        revision="a",
+        attempt=1,
+        plan=plan,
+        window_seconds=1.0,
+        created_at=began,
+        phase_since=began,
+        step_since=began,
+        evidence=new_evidence(NOW - 10),
+        reason=draw(st.sampled_from(Reason)),
+        step=draw(st.integers(0, len(plan.steps) - 1)) if phase is not Phase.PENDING else 0,
+    )
+    stage = draw(st.sampled_from(STAGES[phase])) if phase in STAGES else None
+    return replace(
+        release,
+        phase=phase,
+        stage=stage,
+        previous_template="{}" if phase in STAGES else None,
+        held_weight=draw(st.sampled_from([0, 50, 100])),
+        ending=draw(st.sampled_from([Phase.ROLLED_BACK, Phase.SUPERSEDED])),
+    )
