@@ -19,6 +19,8 @@ __all__ = [
     "Announcer",
     "Clock",
     "Fence",
+    "LeaseRecord",
+    "LeaseStore",
     "Measurements",
     "MetricTarget",
     "MetricsSource",
@@ -52,6 +54,33 @@ class Fence(Protocol):
 
     def check(self) -> None:
         """Raise ``LeadershipLost`` when it does not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A Lease as it is stored; ``holder`` is empty after a clean release. Times are Unix seconds."""
+
+    holder: str
+    duration_seconds: float
+    acquired_at: float
+    renewed_at: float
+    transitions: int
+
+
+class LeaseStore(Protocol):
+    """One named Lease object."""
+
+    def read(self) -> tuple[LeaseRecord, str] | None:
+        """Return the record and its version, or None when there is no such Lease yet."""
+        ...
+
+    def create(self, record: LeaseRecord) -> str:
+        """Create the Lease and return its version; ``ConflictError`` when somebody was faster."""
+        ...
+
+    def update(self, record: LeaseRecord, version: str) -> str:
+        """Write the record, guarded by ``version``, and return the new version."""
         ...
 
 
@@ -249,6 +278,20 @@ class MetricsSource(Protocol):
         """Return the samples in (at - range, at] of every family: ONE query per metric for all targets.
 
         Raises ``MetricsUnavailable``.
+        """
+        ...
+
+    def bucket_edges(self, target: MetricTarget, at: float) -> tuple[float, ...]:
+        """Return the edges (ms) that the latency histograms of the target's hosts have: to name the nearest.
+
+        Raises ``MetricsUnavailable``.
+        """
+        ...
+
+    def queries(self, target: MetricTarget) -> Mapping[str, str]:
+        """By metric: the query for one window of this target alone, for a person to paste. No I/O.
+
+        Raises ``MetricsUnavailable`` when the target's names cannot be put into a query.
         """
         ...
 

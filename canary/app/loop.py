@@ -1,0 +1,103 @@
+"""The loop: workers that take keys, make passes, and know what to do after each way a pass can end.
+
+done: look again when the decision says. conflict: the world moved, look again at once. retry: back
+off. terminal: a person has to act, so look again rarely. defect: a bug of ours; the key is
+quarantined, loudly, until its service changes, and the others go on.
+"""
+
+import threading
+from collections.abc import Callable
+
+from canary.app.backoff import Backoff
+from canary.app.errors import ConflictError, LeadershipLost, NotFound, Retryable, TerminalError
+from canary.app.ports import Announcement
+from canary.app.reconciler import Reconciler, ReconcilerPorts
+from canary.app.workqueue import WorkQueue
+from canary.domain.plan import ServiceKey
+
+__all__ = ["Loop"]
+
+CONFLICT_SECONDS = 0.2
+TERMINAL_SECONDS = 30.0
+
+
+class Loop:
+    """Ties a queue to a reconciler; ``ports`` are those of the reconciler."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        reconciler: Reconciler,
+        ports: ReconcilerPorts,
+        backoff: Backoff,
+        on_leadership_lost: Callable[[], None],
+    ) -> None:
+        self._queue = queue
+        self._reconciler = reconciler
+        self._announcer = ports.announcer
+        self._telemetry = ports.telemetry
+        self._clock = ports.clock
+        self._backoff = backoff
+        self._on_leadership_lost = on_leadership_lost
+        self._quarantined: set[ServiceKey] = set()
+        self._lock = threading.Lock()
+
+    def changed(self, key: ServiceKey) -> None:
+        """Something about ``key`` changed: look at it, even if a defect had put it aside."""
+        with self._lock:
+            self._quarantined.discard(key)
+        self._queue.add(key)
+
+    def work(self, stop: threading.Event) -> None:
+        """Be one worker until ``stop`` is set."""
+        while not stop.is_set():
+            key = self._queue.take(timeout_seconds=1.0)
+            if key is not None:
+                try:
+                    self.work_on(key)
+                finally:
+                    self._queue.done(key)
+
+    def work_on(self, key: ServiceKey) -> None:
+        """Make one pass over ``key`` and arrange for the next one."""
+        with self._lock:
+            if key in self._quarantined:
+                return
+        started = self._clock.monotonic()
+        outcome = self._pass(key)
+        self._telemetry.pass_finished(key, outcome, self._clock.monotonic() - started)
+
+    def _pass(self, key: ServiceKey) -> str:
+        try:
+            wake_after = self._reconciler.reconcile(key)
+        except ConflictError:
+            self._reconciler.forget(key)
+            self._queue.add_after(key, max(CONFLICT_SECONDS, self._backoff.failed(key) / 4))
+            return "conflict"
+        except (Retryable, NotFound) as error:
+            asked = error.retry_after_seconds if isinstance(error, Retryable) else None
+            self._queue.add_after(key, self._backoff.failed(key, asked))
+            self._tell(key, "Retrying", str(error))
+            return "retry"
+        except TerminalError as error:
+            self._queue.add_after(key, TERMINAL_SECONDS)
+            self._tell(key, "Refused", str(error))
+            return "terminal"
+        except LeadershipLost:
+            self._on_leadership_lost()
+            return "leadership-lost"
+        except Exception as defect:  # noqa: BLE001 - a defect in one key must not stop the others
+            with self._lock:
+                self._quarantined.add(key)
+            self._reconciler.forget(key)
+            self._tell(
+                key, "Quarantined", f"a defect of the controller, nothing is done any more: {defect!r}"
+            )
+            return "defect"
+        self._backoff.succeeded(key)
+        if wake_after is not None:
+            self._queue.add_after(key, wake_after)
+        return "done"
+
+    def _tell(self, key: ServiceKey, reason: str, message: str) -> None:
+        self._announcer.announce(key, None, Announcement(reason, message, warning=True))

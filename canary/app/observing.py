@@ -1,0 +1,120 @@
+"""Observing: reading, live and in one go, all that a decision about one service may look at."""
+
+import threading
+from collections.abc import Callable
+
+from canary.app.errors import NotFound
+from canary.app.ports import Measurements, MetricTarget, RouteTable, Workloads
+from canary.domain.errors import Problem
+from canary.domain.observation import Observation, Requests, Routes, Workload
+from canary.domain.plan import Plan, ServiceKey
+from canary.domain.release import Phase, Release, Stage
+
+__all__ = ["Observer", "is_judging"]
+
+
+def is_judging(release: Release) -> bool:
+    """Whether the canary has traffic on the strength of evidence, which therefore has to be gathered."""
+    return release.phase in {Phase.PROGRESSING, Phase.HELD} or (
+        release.phase is Phase.PROMOTING and release.stage is Stage.COPYING
+    )
+
+
+class Observer:
+    """Reads workloads and routes from their ports, and measurements from the collector.
+
+    ``measurements`` is the collector's. The releases that are being judged are kept as ``targets`` for
+    its tick.
+    """
+
+    def __init__(
+        self,
+        workloads: Workloads,
+        routes: RouteTable,
+        measurements: Callable[[ServiceKey, str, float], Measurements],
+    ) -> None:
+        self._workloads = workloads
+        self._routes = routes
+        self._measurements = measurements
+        self._lock = threading.Lock()
+        self._targets: dict[tuple[ServiceKey, str], MetricTarget] = {}
+
+    def targets(self) -> tuple[MetricTarget, ...]:
+        """The releases to be measured, each as of its last pass."""
+        with self._lock:
+            return tuple(self._targets.values())
+
+    def follow(self, release: Release, observation: Observation) -> None:
+        """Have ``release`` measured from now on, or no more, as its phase asks."""
+        if not is_judging(release):
+            with self._lock:
+                self._targets.pop((release.key, release.name), None)
+            return
+        routes = observation.routes
+        target = MetricTarget(
+            key=release.key,
+            release=release.name,
+            stable_workload=release.plan.stable,
+            canary_workload=release.plan.canary,
+            hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
+            objectives=release.plan.objectives,
+            window_seconds=release.window_seconds,
+            evaluated_until=release.evidence.evaluated_until,
+        )
+        with self._lock:
+            self._targets[release.key, release.name] = target
+
+    def observe_idle(self, key: ServiceKey, plan: Plan) -> Observation:
+        """Read a service that has no release under way."""
+        pair = self._workloads.read(key, plan)
+        return Observation(
+            plan=plan,
+            stable=pair.stable,
+            canary=pair.canary,
+            canary_matches_stable=pair.canary_matches_stable,
+            routes=self._routes.read(key, plan),
+        )
+
+    def observe(
+        self, release: Release, plan: Plan | None, problems: tuple[Problem, ...], requests: Requests
+    ) -> Observation:
+        """Read everything that the present phase of ``release`` needs."""
+        pair = self._workloads.read(release.key, release.plan)
+        routes: Routes = self._routes.read(release.key, release.plan)
+        measured = Measurements()
+        if is_judging(release):
+            measured = self._measurements(release.key, release.name, release.evidence.evaluated_until)
+        holds_judged, gone = self._promotion_facts(release, pair.stable)
+        return Observation(
+            plan=plan,
+            plan_problems=problems,
+            stable=pair.stable,
+            canary=pair.canary,
+            canary_matches_stable=pair.canary_matches_stable,
+            routes=routes,
+            measurements=measured.windows,
+            no_data=measured.no_data,
+            requests=requests,
+            stable_template=self._template_to_keep(release, pair.stable),
+            stable_holds_judged=holds_judged,
+            judged_template_gone=gone,
+            stable_holds_previous=self._is_restored(release, pair.stable),
+        )
+
+    def _template_to_keep(self, release: Release, stable: Workload | None) -> str | None:
+        if stable is None or release.phase not in {Phase.PROGRESSING, Phase.HELD}:
+            return None
+        return self._workloads.stable_template(release.key, stable)
+
+    def _promotion_facts(self, release: Release, stable: Workload | None) -> tuple[bool, bool]:
+        if stable is None or release.phase is not Phase.PROMOTING:
+            return False, False
+        try:
+            return self._workloads.holds_template_of(release.key, release.plan, release.revision), False
+        except NotFound:
+            return False, True
+
+    def _is_restored(self, release: Release, stable: Workload | None) -> bool:
+        if stable is None or release.stage is not Stage.RESTORING or release.previous_template is None:
+            return False
+        return self._workloads.holds_template(release.key, stable, release.previous_template)

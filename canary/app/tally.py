@@ -1,0 +1,65 @@
+"""Tallies: sums of increments per slot, and how they become whole, possible counts.
+
+What cannot be shown in one window (a dip, a fraction, more bad requests than requests) is not dropped: it is
+carried into the next one, so the windows of a release add up to what was counted.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from canary.app.attribution import UNATTRIBUTED, Arm, Share, Slot
+from canary.domain.measurement import ArmCounts, Counts
+
+__all__ = ["Sum", "Tally", "added", "settle", "with_increment"]
+
+
+class Sum(NamedTuple):
+    """Requests and bad ones; may be negative or fractional before it is settled."""
+
+    requests: float = 0.0
+    bad: float = 0.0
+
+
+Tally = Mapping[Slot, Sum]
+
+
+def with_increment(tally: dict[Slot, Sum], shares: Iterable[Share], amount: float) -> None:
+    """Add one increment of a series to every slot that it has a share in, in place."""
+    for share in shares:
+        requests, bad = tally.get(share.slot, Sum())
+        tally[share.slot] = Sum(requests + share.requests * amount, bad + share.bad * amount)
+
+
+def added(*tallies: Tally) -> Tally:
+    """The sum of tallies, slot by slot."""
+    total: dict[Slot, Sum] = {}
+    for tally in tallies:
+        for slot, (requests, bad) in tally.items():
+            before = total.get(slot, Sum())
+            total[slot] = Sum(before.requests + requests, before.bad + bad)
+    return total
+
+
+def settle(tally: Tally, objectives: Iterable[str]) -> tuple[Mapping[str, ArmCounts], Counts, Tally]:
+    """Whole counts with 0 <= bad <= requests: by objective, unattributed, and what is left to carry."""
+    carry: dict[Slot, Sum] = {}
+
+    def settled(slot: Slot) -> Counts:
+        raw = tally.get(slot, Sum())
+        requests = max(0, round(raw.requests))
+        bad = min(max(0, round(raw.bad)), requests)
+        rest = Sum(raw.requests - requests, raw.bad - bad)
+        if rest != (0.0, 0.0):
+            carry[slot] = rest
+        return Counts(requests, bad)
+
+    names = tuple(objectives)
+    counts = {
+        name: ArmCounts(settled(Slot(name, Arm.CANARY)), settled(Slot(name, Arm.STABLE))) for name in names
+    }
+    unattributed = settled(UNATTRIBUTED)
+    # An objective that cannot be measured now must not lose what was counted for it.
+    carry.update(
+        {slot: each for slot, each in tally.items() if slot.objective and slot.objective not in names}
+    )
+    return counts, unattributed, carry

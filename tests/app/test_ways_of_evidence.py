@@ -1,0 +1,132 @@
+"""What evidence, and the lack of it, does to a release."""
+
+import pytest
+
+from canary.domain.measurement import NoData, NoDataReason
+from canary.domain.release import Phase
+from canary.domain.verdict import Reason
+from tests.app.simulation import Simulation, simulate
+from tests.app.world import EPOCH, Behaviour
+
+
+def at_first_step(simulation: Simulation) -> Simulation:
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    assert simulation.world.percent() == 10
+    return simulation
+
+
+def test_canary_that_only_fails_from_its_first_request_is_rolled_back() -> None:
+    simulation = simulate()
+    simulation.world.behaviours["v2"] = Behaviour(errors=1.0)
+    simulation.run(100, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+    assert simulation.world.failed_requests <= 60
+
+
+def test_dead_canary_is_rolled_back_although_it_answers_nothing() -> None:
+    simulation = at_first_step(simulate())
+    simulation.world.dead.add("checkout-canary")
+    simulation.run(60, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+    assert simulation.world.percent() == 0
+
+
+def test_no_traffic_holds_and_says_so_until_the_deadline_decides() -> None:
+    simulation = simulate(deadline="2m", on_no_data="rollback")
+    simulation.world.rate = 0.0
+    simulation.run(80)
+    assert simulation.release().phase is Phase.HELD
+    assert simulation.release().reason in {Reason.NO_TRAFFIC, Reason.NO_DATA}
+    simulation.run(100, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+    assert simulation.release().reason is Reason.DEADLINE_EXCEEDED
+
+
+def test_no_traffic_stays_held_after_the_deadline_when_the_plan_says_hold() -> None:
+    simulation = simulate(deadline="2m", on_no_data="hold")
+    simulation.world.rate = 0.0
+    simulation.run(400)
+    assert simulation.release().phase is Phase.HELD
+    assert simulation.world.percent() == 10
+
+
+def test_traffic_that_stops_mid_step_holds_and_goes_on_when_it_returns() -> None:
+    simulation = at_first_step(simulate(steps="10@60s,100@10s"))
+    simulation.run(20)
+    simulation.world.rate = 0.0
+    simulation.run(120)
+    assert simulation.release().phase is Phase.HELD
+    assert simulation.world.percent() == 10
+    simulation.world.rate = 100.0
+    simulation.run(120, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("reason", list(NoDataReason))
+def test_prometheus_outage_takes_no_step_and_rolls_nothing_back(reason: NoDataReason) -> None:
+    simulation = at_first_step(simulate())
+    simulation.world.no_data = NoData(reason, "as long as it lasts", EPOCH)
+    simulation.run(300)
+    assert simulation.world.weights == [0, 10]
+    assert simulation.release().phase is Phase.HELD
+    assert simulation.release().reason is Reason.NO_DATA
+    assert reason.value in simulation.release().message
+    simulation.world.no_data = None
+    simulation.run(120, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_shared_outage_holds_and_does_not_blame_the_canary() -> None:
+    simulation = at_first_step(simulate(steps="10@60s,100@10s"))
+    for version in ("v1", "v2"):
+        simulation.world.behaviours[version] = Behaviour(errors=0.3)
+    simulation.run(45)
+    assert not simulation.release().phase.is_terminal
+    assert simulation.world.percent() == 10
+
+
+def test_canary_within_its_objective_but_much_worse_than_stable_is_rolled_back() -> None:
+    simulation = simulate(max_error_rate="20%", steps="50@300s,100@10s")
+    simulation.world.behaviours["v1"] = Behaviour(errors=0.02)
+    simulation.world.behaviours["v2"] = Behaviour(errors=0.10)
+    simulation.run(300, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+    assert simulation.release().reason is Reason.WORSE_THAN_STABLE
+
+
+def test_improvement_is_promoted() -> None:
+    simulation = simulate(max_error_rate="20%")
+    simulation.world.behaviours["v1"] = Behaviour(errors=0.05)
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_fault_that_starts_late_is_still_found() -> None:
+    simulation = simulate(steps="50@300s,100@10s")
+    simulation.run(250)
+    simulation.world.behaviours["v2"] = Behaviour(errors=0.2)
+    simulation.run(20, until=simulation.finished)
+    assert simulation.release().phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}
+
+
+def test_restarts_grant_no_early_step() -> None:
+    simulation = at_first_step(simulate())
+    began = simulation.world.now_at
+    for _ in range(3):
+        simulation.run(2)
+        simulation.restart()
+    simulation.run(60, until=lambda: simulation.world.percent() == 50)
+    assert simulation.world.now_at - began >= 10
+
+
+def test_restart_loses_no_evidence() -> None:
+    steady, restarted = (at_first_step(simulate(max_error_rate="20%")) for _ in range(2))
+    for simulation in (steady, restarted):
+        simulation.world.behaviours["v2"] = Behaviour(errors=0.05)
+        simulation.run(3)
+    restarted.restart()
+    for simulation in (steady, restarted):
+        simulation.run(4)
+        simulation.reconciler.reconcile(simulation.release().key)
+    counts = [sim.reconciler._working[sim.release().key].release.evidence for sim in (steady, restarted)]
+    assert counts[0] == counts[1]

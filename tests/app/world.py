@@ -1,0 +1,172 @@
+"""A simulated world behind the reconciler's ports: workloads, routes, releases, traffic, a virtual clock.
+
+It keeps its own account of what users would have seen, so that tests can make claims about the world
+rather than about calls. ``Crash`` ends the simulated process before or right after any write.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from canary.app.ports import (
+    Announcement,
+)
+from canary.domain.errors import Problem
+from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, Window
+from canary.domain.observation import Requests
+from canary.domain.plan import ObjectiveKind, ServiceKey
+from canary.domain.release import Release
+from canary.domain.weight import Split
+
+KEY = ServiceKey("shop", "checkout")
+EPOCH = 1_700_000_000.0
+STARTUP_SECONDS = 3
+
+
+class Crash(BaseException):
+    """The process dies here; nothing in it may catch this."""
+
+
+@dataclass
+class Behaviour:
+    """How a version answers: fractions of bad requests."""
+
+    errors: float = 0.0
+    slow: float = 0.0
+
+
+@dataclass
+class Deployment:
+    name: str
+    template: str
+    replicas: int
+    version: int = 1
+    old_template: str = ""
+    changed_at: float = 0.0
+    was_serving: bool = True
+
+
+@dataclass
+class World:
+    """Everything outside the controller."""
+
+    annotations: dict[str, str] | None
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    never_ready: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+    rate: float = 100.0
+    no_data: NoData | None = None
+    unattributed: bool = False
+    now_at: float = EPOCH
+    """Requests to a dead canary never reach a workload."""
+
+    def __post_init__(self) -> None:
+        self.deployments = {
+            "checkout": Deployment("checkout", "v1", 4, changed_at=EPOCH - 100),
+            "checkout-canary": Deployment("checkout-canary", "v1", 0, changed_at=EPOCH - 100),
+        }
+        self.routes: dict[str, list[Split]] = {"checkout": [Split(100, 0)]}
+        self.route_version = 1
+        self.releases: dict[str, tuple[Release, int, Requests]] = {}
+        self.windows: dict[float, Measurement] = {}
+        self.weights: list[int] = [0]
+        self.announced: list[Announcement] = []
+        self.sent_to_unready = 0
+        self.failed_requests = 0.0
+        self._debts: dict[str, float] = {}
+        self.writes = 0
+        self.before_write: Callable[[int], None] = lambda number: None
+        self.after_write: Callable[[int], None] = lambda number: None
+        self.templates = {"checkout-canary": {"v1"}}
+        self.route_problems: tuple[Problem, ...] = ()
+        self.service_exists = True
+
+    # Time and traffic
+
+    def now(self) -> float:
+        return self.now_at
+
+    def monotonic(self) -> float:
+        return self.now_at - EPOCH
+
+    def advance(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.now_at += 1
+            self._serve_one_second()
+
+    def ready(self, deployment: Deployment) -> tuple[int, bool]:
+        """Ready pods, and whether the newest template is fully rolled out."""
+        if deployment.name in self.dead or deployment.replicas == 0:
+            return 0, False
+        started = self.now_at - deployment.changed_at >= STARTUP_SECONDS
+        if started and deployment.template not in self.never_ready:
+            return deployment.replicas, True
+        return (max(1, deployment.replicas - 1) if deployment.was_serving else 0), False
+
+    def serving_template(self, deployment: Deployment) -> str:
+        return (
+            deployment.template
+            if self.ready(deployment)[1]
+            else deployment.old_template or deployment.template
+        )
+
+    def _serve_one_second(self) -> None:
+        percent = self.percent() if any(self.routes.values()) else 0
+        counts = {}
+        unattributed = Counts(0, 0)
+        for name, share in (("checkout-canary", percent / 100), ("checkout", 1 - percent / 100)):
+            requests = self._whole(f"{name}/n", self.rate * share)
+            deployment = self.deployments.get(name)
+            serves = deployment is not None and self.ready(deployment)[0] > 0
+            if not serves and requests:
+                self.sent_to_unready += requests
+                self.failed_requests += requests
+                unattributed = Counts(requests, requests)
+                counts[name] = (0, 0, 0)
+                continue
+            behaviour = Behaviour()
+            if deployment is not None:
+                behaviour = self.behaviours.get(self.serving_template(deployment), Behaviour())
+            bad = min(requests, self._whole(f"{name}/e", requests * behaviour.errors))
+            slow = min(requests, self._whole(f"{name}/s", requests * behaviour.slow))
+            self.failed_requests += bad
+            counts[name] = (requests, bad, slow)
+        if self.no_data is None and self.rate > 0:
+            self._record(counts, unattributed)
+
+    def _record(self, counts: dict[str, tuple[int, int, int]], unattributed: Counts) -> None:
+        canary, stable = counts["checkout-canary"], counts["checkout"]
+        total = canary[0] + stable[0] + unattributed.requests
+        arms = {
+            ObjectiveKind.ERRORS: ArmCounts(Counts(canary[0], canary[1]), Counts(stable[0], stable[1])),
+            ObjectiveKind.LATENCY: ArmCounts(Counts(canary[0], canary[2]), Counts(stable[0], stable[2])),
+        }
+        window = Window(self.now_at - 1, self.now_at)
+        by_kind = {kind.value: value for kind, value in arms.items()}
+        self.windows[self.now_at] = Measurement(window, by_kind, Counts(total, unattributed.bad))
+
+    def _whole(self, name: str, amount: float) -> int:
+        """Whole requests with the given mean: what is left over is carried to the next second."""
+        owed = self._debts.get(name, 0.0) + amount
+        self._debts[name] = owed - int(owed)
+        return int(owed)
+
+    def percent(self) -> int:
+        split = next(iter(self.routes.values()))[0]
+        return round(100 * split.canary / split.total) if split.total else 0
+
+    # Writes: each may be the last thing that the process does
+
+    def _write(self) -> "World":
+        self.writes += 1
+        self.before_write(self.writes)
+        return self
+
+    def deploy(self, name: str, template: str) -> None:
+        """Somebody pushes a template."""
+        deployment = self.deployments[name]
+        deployment.old_template = self.serving_template(deployment)
+        deployment.was_serving = self.ready(deployment)[0] > 0
+        deployment.template = template
+        deployment.changed_at = self.now_at
+        deployment.version += 1
+        self.templates.setdefault(name, set()).add(template)
