@@ -1,0 +1,98 @@
+"""The stand-in for a kubelet: one real process for each Pod of the API, sandbox's or real.
+
+A Pod's process is `canary.sandbox.application`; the first container says how it behaves: the environment
+variable BEHAVIOUR (grammar in behaviour.py), VERSION (else the image's tag) and SEED. The process listens
+on loopback; the address is in the annotation `sandbox.canaryctl.dev/address`, for `podIP` must not be a
+loopback address in EndpointSlices.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+from canary.adapters.kube.transport import Transport
+from canary.sandbox.api import Json, JsonApi
+from canary.sandbox.mirror import Mirror
+from canary.sandbox.pod_worker import Node, PodWorker
+from canary.sandbox.processes import Processes
+
+NODE_NAME = "sandbox-node"
+MAX_PODS = 60
+_ROUND_SECONDS = 1.0
+_POD_NETWORK = "10.200"
+
+
+class Kubelet:
+    """Runs the Pods of all namespaces that are bound to this node, or to none yet."""
+
+    def __init__(self, transport: Transport, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._processes = Processes(directory)
+        self._node = Node(NODE_NAME, JsonApi(transport), self._processes, directory, application_command)
+        self._changed = threading.Event()
+        self._pods = Mirror(transport, "/api/v1/pods", self._changed.set)
+        self._workers: dict[str, PodWorker] = {}
+        self._addresses = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kubelet", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch for Pods."""
+        self._pods.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all processes; the API's objects stay as they are."""
+        self._stop.set()
+        self._pods.stop()
+        self._changed.set()
+        self._thread.join(timeout=5.0)
+        # The sandbox goes down as a whole, so nobody needs a drain.
+        for worker in self._workers.values():
+            worker.vanish()
+        self._processes.stop(deadline_seconds=0.2)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._changed.wait(_ROUND_SECONDS)
+            self._changed.clear()
+            if self._pods.wait_synced(_ROUND_SECONDS) and not self._stop.is_set():
+                self._sync({pod["metadata"]["uid"]: pod for pod in self._pods.objects()})
+
+    def _sync(self, pods: dict[str, Json]) -> None:
+        for uid, worker in list(self._workers.items()):
+            if uid in pods:
+                worker.update(pods[uid])
+            else:
+                worker.vanish()
+            if not worker.is_alive():
+                del self._workers[uid]
+        for uid, pod in pods.items():
+            # Beyond the limit Pods stay Pending, as on a full node; a later round finds room for them.
+            if uid not in self._workers and self._is_ours(pod) and len(self._workers) < MAX_PODS:
+                self._workers[uid] = PodWorker(self._node, pod, self._next_ip())
+                self._workers[uid].start()
+
+    def _is_ours(self, pod: Json) -> bool:
+        return pod["spec"].get("nodeName") in {None, "", NODE_NAME}
+
+    def _next_ip(self) -> str:
+        self._addresses += 1
+        return f"{_POD_NETWORK}.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
+
+
+def application_command(pod: Json, container: Json, address: str, address_file: Path) -> list[str]:
+    """The argument list of a container's process; `address` is where it listened before, or ""."""
+    environment = {item["name"]: str(item.get("value", "")) for item in container.get("env") or []}
+    image_tag = container.get("image", "").rpartition(":")[2]
+    return [
+        sys.executable,
+        "-m",
+        "canary.sandbox.application",
+        f"--port={address.rpartition(':')[2] or 0}",
+        f"--address-file={address_file}",
+        f"--version={environment.get('VERSION') or image_tag}",
+        f"--pod={pod['metadata']['name']}",
+        f"--behaviour={environment.get('BEHAVIOUR', '')}",
+        f"--seed={environment.get('SEED') or 0}",
+    ]
