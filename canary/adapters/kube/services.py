@@ -1,0 +1,62 @@
+"""Annotated Services from a metadata-only list+watch: a few hundred bytes for each that concerns us.
+
+A Service without ``canaryctl.dev/`` annotations is neither kept nor reported. One that gains, changes or
+loses them, or is deleted, is reported by its key and nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from canary.adapters.kube.follow import WatchGroup
+from canary.adapters.kube.objects import MetadataOnly, path_of
+from canary.adapters.kube.transport import Transport, decode
+from canary.adapters.kube.watch import Collection, ObjectWatch
+from canary.app.ports import AnnotatedService, Clock
+from canary.domain.plan import ServiceKey
+
+__all__ = ["ServiceWatch"]
+
+PREFIX = "canaryctl.dev/"
+
+
+class ServiceWatch(WatchGroup):
+    """Implements ``ServiceCatalogue``. Watches ``namespaces``, or all of them when there are none given."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        random: Callable[[], float],
+        on_change: Callable[[ServiceKey], None],
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        self._by_namespace = {
+            namespace: ObjectWatch(
+                transport,
+                Collection(
+                    path=path_of("v1", namespace, "services"),
+                    decode=_decode,
+                    on_change=lambda _, service: on_change(service.key),
+                    query={},
+                    metadata_only=True,
+                ),
+                clock,
+                random,
+            )
+            for namespace in (namespaces or ("",))
+        }
+        super().__init__(tuple(self._by_namespace.values()))
+
+    def get(self, key: ServiceKey) -> AnnotatedService | None:
+        """The Service, or None when it does not exist or carries none of our annotations."""
+        watch = self._by_namespace.get(key.namespace) or self._by_namespace.get("")
+        return watch.get(key.namespace, key.name) if watch is not None else None
+
+
+def _decode(item: msgspec.Raw) -> AnnotatedService | None:
+    metadata = decode(item, MetadataOnly, "Service").metadata
+    ours = {name: value for name, value in metadata.annotations.items() if name.startswith(PREFIX)}
+    if not ours:
+        return None
+    return AnnotatedService(ServiceKey(metadata.namespace, metadata.name), metadata.uid, ours)
