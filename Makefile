@@ -1,0 +1,70 @@
+# Canary: everything a person or a pipeline runs. `make help` lists it.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# Two workers suit the small machines that run this most often; override for more.
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-all check format docs lock bench clean
+
+help: ## Show what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.sandbox ## Three releases on real traffic, in under three minutes (ARGS=--fast, --keep, ...)
+	@scripts/install-prometheus
+	@$(BIN)/canaryctl demo $(ARGS)
+
+test: $(VENV)/.dev ## The fast test suite
+	@scripts/install-prometheus
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.dev ## Tests that run real components for many seconds
+	@scripts/install-prometheus
+	@$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.house.sizes
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m canary.adapters.kube.crd --check
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Write the generated parts of docs/ and config/ again
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m canary.adapters.kube.crd
+
+bench: ## Benchmarks (none are part of this version yet)
+	@echo "No benchmarks yet: they come with the evidence and scale work. See docs/architecture.md."
+
+lock: $(VENV)/.dev ## Upgrade the lock files on purpose
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements/dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra sandbox $(LOCK) -c requirements/dev.lock -o requirements/sandbox.lock
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.lock -o requirements/core.lock
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+$(BIN)/python:
+	@scripts/make-venv "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.sandbox: $(BIN)/python requirements/sandbox.lock pyproject.toml
+	@echo "installing canary and its sandbox into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sandbox.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.sandbox requirements/dev.lock
+	@echo "installing the development tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+clean: ## Remove the virtual environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
