@@ -117,11 +117,6 @@ class Collector:
             book = self._books.get((key, release))
         return Measurements() if book is None else book.measurements(evaluated_until)
 
-    def forget(self, key: ServiceKey, release: str) -> None:
-        """Drop what is known of a release that is measured no more."""
-        with self._lock:
-            self._books.pop((key, release), None)
-
     def _follow(self, targets: Sequence[MetricTarget]) -> tuple[Book, ...]:
         """A book for each target, begun anew where the one there is does not fit."""
         with self._lock:

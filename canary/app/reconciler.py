@@ -35,10 +35,13 @@ from canary.domain.observation import Observation
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.release import Phase, Release
 from canary.domain.succession import Predecessor, next_release
+from canary.domain.verdict import Reason
 from canary.domain.waiting import Obstacle
 
 __all__ = ["Reconciler", "ReconcilerPorts", "ReconcilerSettings"]
 
+WORTH_TELLING = frozenset({Reason.STABLE_MISSING, Reason.CANARY_MISSING})
+"""Why no release begins, where somebody should do something about it; the rest is how a service rests."""
 AFTER_EFFECT_SECONDS = 0.5
 """How soon to see what an effect did; not at once, so that one that never shows cannot spin."""
 
@@ -137,7 +140,8 @@ class Reconciler:
             now=self._ports.clock.now(),
         )
         if isinstance(outcome, Obstacle):
-            self._tell_once(key, Announcement(outcome.reason.value, outcome.message))
+            if outcome.reason in WORTH_TELLING:
+                self._tell_once(key, Announcement(outcome.reason.value, outcome.message, warning=True))
             return self._keep_idle(key, observation)
         self._ports.fence.check()
         stored = self._ports.releases.create(outcome)

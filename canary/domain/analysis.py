@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from canary.domain import sentences
 from canary.domain.conviction import convict, find, weigh
-from canary.domain.evidence import Evidence
+from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.hypotheses import (
     Doubt,
     counts_for,
@@ -75,17 +75,6 @@ def fold(
     window = measurement.window
     if window.end <= window.start or window.start < evidence.evaluated_until - GRID_TOLERANCE_SECONDS:
         return evidence
-    tests = dict(evidence.tests)
-    for planned in planned_tests(plan, window_seconds):
-        counts = counts_for(planned, measurement)
-        state = evidence.tests.get(planned.name)
-        if counts is None:
-            continue
-        if planned.doubt is Doubt.STABLE_HEALTH:
-            tests[planned.name] = fold_alarm(planned.test, state, counts)
-        # By what was known before this window: whether a bet is made must not depend on its outcome.
-        elif may_convict(planned, evidence.tests):
-            tests[planned.name] = fold_window(planned.test, state or fresh_state(planned.test), counts)
     wanted = {item.name for item in plan.objectives}
     counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
     heard = any(counts.canary.requests for counts in counted.values())
@@ -93,13 +82,30 @@ def fold(
     return replace(
         evidence,
         evaluated_until=window.end,
-        tests=tests,
+        tests=_bet(evidence, measurement, plan, window_seconds),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
         release_counts=_added(evidence.release_counts, counted),
         step_unattributed=evidence.step_unattributed + (measurement.unattributed if in_step else NOTHING),
         last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
         no_data=None,
     )
+
+
+def _bet(
+    evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
+) -> dict[str, MixtureState]:
+    tests = dict(evidence.tests)
+    for planned in planned_tests(plan, window_seconds):
+        counts = counts_for(planned, measurement)
+        if counts is None:
+            continue
+        state = tests.get(planned.name)
+        if planned.doubt is Doubt.STABLE_HEALTH:
+            tests[planned.name] = fold_alarm(planned.test, state, counts)
+        # By what was known before this window: whether a bet is made must not depend on its outcome.
+        elif may_convict(planned, evidence.tests):
+            tests[planned.name] = fold_window(planned.test, state or fresh_state(planned.test), counts)
+    return tests
 
 
 def _added(totals: Mapping[str, ArmCounts], more: Mapping[str, ArmCounts]) -> dict[str, ArmCounts]:

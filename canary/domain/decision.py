@@ -69,6 +69,9 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
         step_since=release.step_since,
         now=now,
     )
+    if release.phase is Phase.PROMOTING and verdict.outcome is not Outcome.FAIL:
+        # What promoted the release stays its verdict; only a failure may still change that.
+        return replace(release, evidence=evidence)
     return replace(release, evidence=evidence, verdict=verdict)
 
 

@@ -118,7 +118,7 @@ def _workload_effect(release: Release, observation: Observation, now: float) -> 
 
 def is_drained(release: Release, now: float) -> bool:
     """Whether requests that were under way when traffic left the canary have had time to finish."""
-    return now - release.step_since >= release.plan.drain_seconds
+    return now - release.stage_since >= release.plan.drain_seconds
 
 
 def may_scale_down(release: Release, observation: Observation) -> bool:

@@ -18,7 +18,8 @@ class Window:
 
 def grid_floor(at: float, step_seconds: float) -> float:
     """The latest grid point not after ``at``; the grid is anchored at the Unix epoch."""
-    return math.floor(at / step_seconds + 1e-9) * step_seconds
+    # Quotients of Unix times are exact to about 5e-7: a grid point must not floor to the one before.
+    return math.floor(at / step_seconds + 1e-6) * step_seconds
 
 
 @dataclass(frozen=True, slots=True)

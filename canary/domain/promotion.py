@@ -26,7 +26,6 @@ def begin_promotion(release: Release, observation: Observation, why: str, now: f
         stage=Stage.COPYING,
         stable_revision=stable.revision,
         previous_template=observation.stable_template,
-        step_since=now,
     )
 
 
@@ -41,15 +40,15 @@ def advance_promotion(release: Release, observation: Observation, now: float) ->
             canary_serves = canary is not None and canary.can_serve and canary.revision == release.revision
             # An unjudged or dead canary may not keep the traffic; stable's pods, old or new, are known.
             if settled or (observation.stable_holds_judged and not canary_serves and stable.can_serve):
-                return replace(release, stage=Stage.RETURNING, step_since=now)
+                return release.at(Stage.RETURNING, now)
             return release
         case Stage.RETURNING:
             if settled and observation.routes.max_canary_percent == 0:
-                return replace(release, stage=Stage.DRAINING, step_since=now)
+                return release.at(Stage.DRAINING, now)
             return release
         case _:
             patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
-            waited = now - release.step_since > patience
+            waited = now - release.stage_since > patience
             if waited or (is_drained(release, now) and not may_scale_down(release, observation)):
                 message = f"revision {release.revision} is stable now"
                 return release.to(Phase.SUCCEEDED, Reason.PROMOTED, message, now)

@@ -81,6 +81,7 @@ class Release:
     evidence: Evidence
     phase: Phase = Phase.PENDING
     stage: Stage | None = None
+    stage_since: float = 0.0
     step: int = 0
     """Index into ``plan.steps``."""
     reason: Reason = Reason.STARTED
@@ -111,11 +112,16 @@ class Release:
             self,
             phase=phase,
             stage=None,
+            stage_since=now,
             reason=reason,
             message=message,
             phase_since=now,
             finished_at=now if not TRANSITIONS[phase] else None,
         )
+
+    def at(self, stage: Stage, now: float) -> Self:
+        """Enter a stage of the present phase."""
+        return replace(self, stage=stage, stage_since=now)
 
 
 def release_name(service: str, revision: str, attempt: int) -> str:

@@ -127,7 +127,6 @@ def roll_back(release: Release, cause: Cause, now: float) -> Release:
         stage=Stage.RESTORING if restoring else Stage.RETURNING,
         held_weight=0 if cause.leave_canary_at_once else canary_weight(release),
         ending=cause.ending,
-        step_since=now,
     )
 
 
@@ -137,7 +136,7 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
     match release.stage:
         case Stage.RESTORING:
             if observation.stable_holds_previous and stable is not None and stable.rolled_out:
-                return replace(release, stage=Stage.RETURNING)
+                return release.at(Stage.RETURNING, now)
             if (canary is None or not canary.can_serve) and stable is not None and stable.can_serve:
                 return replace(release, held_weight=0)
             return release
@@ -147,10 +146,10 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
                 return release
             if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
                 return _finish(release, now)
-            return replace(release, stage=Stage.DRAINING, step_since=now)
+            return release.at(Stage.DRAINING, now)
         case _:
             patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
-            waited = now - release.step_since > patience
+            waited = now - release.stage_since > patience
             if waited or (is_drained(release, now) and not may_scale_down(release, observation)):
                 return _finish(release, now)
             return release

@@ -26,8 +26,10 @@ _TRAFFIC_STOP_SECONDS = 2.0
 class Sandbox:
     """A small cluster of one's own. Only what is documented here is for use; the rest may change."""
 
-    def __init__(self, scrape_interval_seconds: float = 1.0) -> None:
+    def __init__(self, scrape_interval_seconds: float = 1.0, control_plane: Path | None = None) -> None:
+        """``control_plane`` is the kubeconfig of an API server that runs already; None: one of its own."""
         self._scrape_interval_seconds = scrape_interval_seconds
+        self._control_plane = control_plane
         self._traffic: list[Child] = []
         self._envoy: Envoy | None = None
         self._prometheus: Prometheus | None = None
@@ -52,7 +54,7 @@ class Sandbox:
     @property
     def kubeconfig(self) -> Path:
         """The kubeconfig of the sandbox's administrator."""
-        return self.directory / "kubeconfig"
+        return self._control_plane or self.directory / "kubeconfig"
 
     @property
     def envoy_url(self) -> str:
@@ -98,7 +100,7 @@ class Sandbox:
     def _start(self) -> None:
         # Started in the order that lets the slow ones (the two Python processes) start while the others are
         # waited for.
-        api = self.processes.start("apiserver", self._module("apiserver", f"--kubeconfig={self.kubeconfig}"))
+        api = self._start_api_server() if self._control_plane is None else None
         envoy_directory = self.directory / "envoy"
         self._envoy = envoy_when_ready(start_envoy(self.processes, envoy_directory), envoy_directory)
         node = self.processes.start(
@@ -118,11 +120,17 @@ class Sandbox:
             self._envoy.admin_url,
             self._scrape_interval_seconds,
         )
+        if api is None:
+            wait_until(lambda: read_note(self._note), node, _START_SECONDS)
+            return
         wait_until(lambda: read_if_there(self.kubeconfig), api, _START_SECONDS)
         try:
             wait_until(lambda: read_note(self._note), node, _START_SECONDS)
         except ProcessFailed as exc:
             raise ProcessFailed(f"{exc}\napiserver: {api.log_tail()}") from exc
+
+    def _start_api_server(self) -> Child:
+        return self.processes.start("apiserver", self._module("apiserver", f"--kubeconfig={self.kubeconfig}"))
 
     def _end(self) -> None:
         # Whatever interrupts one step, the next one is still taken.

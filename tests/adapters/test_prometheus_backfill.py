@@ -8,6 +8,7 @@ import pytest
 
 from canary.adapters.prometheus.access import PrometheusAccess
 from canary.adapters.prometheus.client import PrometheusSource
+from canary.adapters.prometheus.promql import matcher, range_selector, selector
 from canary.app.book import Timing
 from canary.app.collector import Collector
 from canary.domain.measurement import Counts, Measurement, NoDataReason
@@ -146,6 +147,14 @@ def test_the_query_for_explain_can_be_asked_as_it_stands(source: PrometheusSourc
         rows = source._matrix(query, EPOCH + 15)
         assert rows
         assert all(sample.at <= EPOCH + 15 for row in rows for sample in row.samples)
+
+
+@pytest.mark.parametrize("nasty", ['a"b', "a\\", 'x"} or up{a="', "a\nb", "\x00\x1f\x7f", "é{}|.*", "`'#"])
+def test_a_real_prometheus_reads_any_value_as_that_value(source: PrometheusSource, nasty: str) -> None:
+    for values in ([nasty], [nasty, "mesh"]):
+        query = range_selector(selector("up", [matcher("job", values)]), 10)
+        jobs = {each.labels["job"] for each in source._matrix(query, EPOCH)}
+        assert jobs == set(values) & {"mesh"}
 
 
 def _span(measurement: Measurement) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from canary.app.book import Timing
@@ -54,6 +54,8 @@ class MetricsWorld:
     failure: NoData | None = None
     poisoned: frozenset[str] = frozenset()
     """Hosts that make the provider refuse any query that names them."""
+    on_fetch: Callable[[], None] = lambda: None
+    """Happens while an answer is on its way."""
     edges: tuple[float, ...] = ()
     fetches: list[tuple[frozenset[str], float, float]] = field(default_factory=list)
     edge_lookups: int = 0
@@ -99,6 +101,7 @@ class MetricsWorld:
     def fetch(self, targets: Sequence[MetricTarget], at: float, range_seconds: float) -> tuple[Series, ...]:
         hosts = frozenset(host for target in targets for host in target.hosts)
         self.fetches.append((hosts, at, range_seconds))
+        self.on_fetch()
         if self.failure is not None:
             raise MetricsUnavailable(self.failure)
         if hosts & self.poisoned:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from canary.app.book import Timing
-from canary.app.ports import MetricTarget
 from canary.domain.measurement import ArmCounts, Counts, NoData, NoDataReason
 from tests.app.metrics_world import (
     EPOCH,
@@ -280,13 +279,10 @@ def test_a_release_that_was_evaluated_elsewhere_goes_on_from_there() -> None:
     assert canary(elsewhere) == [Counts(10, 1)] * 4
 
 
-def test_forgotten_releases_leave_nothing_behind() -> None:
+def test_releases_that_are_measured_no_more_are_forgotten() -> None:
     world = MetricsWorld()
     steady(world, -20, 30)
     collector = collector_for(world)
-    look(collector, world, 17)
-    collector.forget(TARGET.key, TARGET.release)
-    assert measured(collector).windows == ()
     assert look(collector, world, 17).windows
     collector.tick([])
     assert measured(collector).windows == ()
@@ -296,13 +292,7 @@ def test_a_release_forgotten_while_it_is_looked_at_stays_forgotten() -> None:
     world = MetricsWorld()
     steady(world, -20, 30)
     collector = collector_for(world)
-    fetch = world.fetch
-
-    def forgetful(targets: list[MetricTarget], at: float, range_seconds: float) -> object:
-        collector.forget(TARGET.key, TARGET.release)
-        return fetch(targets, at, range_seconds)
-
-    world.fetch = forgetful  # type: ignore[method-assign, assignment]
+    world.on_fetch = lambda: collector.tick([])
     assert look(collector, world, 17).windows == ()
 
 

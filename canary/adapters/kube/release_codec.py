@@ -88,6 +88,7 @@ class ReleaseStatus:
     step_since: float
     evidence: Evidence
     stage: Stage | None = None
+    stage_since: float = 0.0
     step: int = 0
     reason: Reason = Reason.STARTED
     message: str = ""

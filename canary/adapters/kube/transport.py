@@ -8,7 +8,7 @@ account says; REQUESTS_CA_BUNDLE is not looked at.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from tenacity.nap import sleep_using_event
 
 from canary import __version__
 from canary.adapters.kube.failures import Expired, failure_of
+from canary.adapters.kube.streams import Stream
 from canary.app.errors import Retryable, TerminalError
 
 __all__ = [
@@ -81,32 +82,6 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as exc:
         raise Retryable(f"{what}: the answer is not the Kubernetes API's: {exc}") from exc
-
-
-class Stream:
-    """The lines of an answer that goes on for minutes. Ends when the server ends it or goes quiet."""
-
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield each line without its end; the last, unfinished one of a broken stream is dropped."""
-        rest = b""
-        try:
-            for chunk in self._response.stream(amt=65536, decode_content=False):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line for line in lines if line)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return  # Quiet, cut or closed by us: whoever watches resumes from the last version.
-        finally:
-            self._response.close()
-
-    def close(self) -> None:
-        """End the stream from another thread."""
-        try:
-            self._response.shutdown()
-        except (OSError, ValueError):
-            return  # It has ended by itself.
 
 
 @dataclass(frozen=True, slots=True)
