@@ -1,0 +1,1 @@
+"""The commands of canaryctl, one module each; loaded only when they are asked for."""

@@ -1,0 +1,105 @@
+"""canaryctl explain: the verdict in full, with queries, and the way out by hand."""
+
+import json
+from collections.abc import Mapping
+
+import click
+
+from canary.adapters.prometheus.access import PrometheusAccess
+from canary.adapters.prometheus.client import PrometheusSource
+from canary.app.errors import WorldError
+from canary.app.ports import MetricsUnavailable, MetricTarget
+from canary.domain.observation import Routes
+from canary.domain.release import Release
+from canary.entrypoints.clock import SystemClock
+from canary.entrypoints.cluster import Cluster
+from canary.entrypoints.commands.finding import find_release, the_cluster
+from canary.entrypoints.commands.options import ClusterOptions, cluster_options, options_in
+from canary.entrypoints.explain_view import (
+    Explanation,
+    explain_text,
+    explanation_document,
+    kubectl_patches,
+)
+from canary.entrypoints.live_view import live_view
+
+__all__ = ["explain"]
+
+ANY_PROMETHEUS = "http://prometheus"
+"""Queries do not depend on where they are sent, and nothing is sent."""
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--reporter",
+    type=click.Choice(["source", "destination"]),
+    default="source",
+    help="What the controller's prometheus.reporter is, for the queries shown.",
+)
+@click.option("-o", "--output", type=click.Choice(["json"]), help="Print a document instead of text.")
+@cluster_options
+@click.pass_context
+def explain(context: click.Context, name: str, reporter: str, output: str | None) -> None:
+    """Explain the release of service NAME, or the release NAME.
+
+    Shows the verdict, its counts, intervals and windows, each test's evidence, the queries, what was asked
+    for, what comes next, and kubectl commands that return all traffic to stable without the controller.
+    """
+    cluster = the_cluster(context)
+    _, stored = find_release(context, cluster, name)
+    release = stored.release
+    routes, phrases = _routes(cluster, release)
+    view = live_view(release, routes.max_canary_percent if routes.routes else None, cluster.clock.now())
+    patches = cluster.patches_to_stable(routes)
+    explanation = Explanation(
+        stored=stored,
+        view=view,
+        queries=_queries(release, routes, reporter),
+        commands=kubectl_patches(release.key.namespace, patches, _kubectl_options(options_in(context))),
+        routes=phrases,
+    )
+    if output == "json":
+        click.echo(json.dumps(explanation_document(explanation), indent=2, ensure_ascii=False))
+    else:
+        click.echo(explain_text(explanation))
+
+
+def _kubectl_options(options: ClusterOptions) -> list[str]:
+    """What kubectl needs to reach the cluster that was asked; nothing when that is its default, too."""
+    context = [] if options.context is None else [f"--context={options.context}"]
+    return context if options.kubeconfig is None else [*context, f"--kubeconfig={options.kubeconfig}"]
+
+
+def _routes(cluster: Cluster, release: Release) -> tuple[Routes, list[str]]:
+    try:
+        routes = cluster.routes(release.key, release.plan)
+    except WorldError as error:
+        return Routes(), [f"could not be read: {error}"]
+    phrases = [
+        f"{item.virtual_service} http[{item.index}]: stable {item.split.stable}, canary {item.split.canary}"
+        for item in routes.routes
+    ]
+    phrases += [f"problem: {problem}" for problem in routes.problems]
+    return routes, [*phrases, *(f"left out: {what}" for what in routes.left_out)]
+
+
+def _queries(release: Release, routes: Routes, reporter: str) -> Mapping[str, str]:
+    """The queries as the controller writes them, for this release alone and one window."""
+    target = MetricTarget(
+        key=release.key,
+        release=release.name,
+        stable_workload=release.plan.stable,
+        canary_workload=release.plan.canary,
+        hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
+        objectives=release.plan.objectives,
+        window_seconds=release.window_seconds,
+        evaluated_until=release.evidence.evaluated_until,
+    )
+    source = PrometheusSource(PrometheusAccess(ANY_PROMETHEUS), SystemClock(), reporter)
+    try:
+        return source.queries(target)
+    except MetricsUnavailable:
+        return {}  # Without hosts there is nothing to ask for; the routes say why.
+    finally:
+        source.close()

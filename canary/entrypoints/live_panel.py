@@ -1,0 +1,120 @@
+"""The live view drawn for a terminal; readable without colours, too."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from canary.domain.release import Phase
+from canary.domain.sentences import percent
+from canary.domain.verdict import Outcome
+from canary.entrypoints.live_view import LiveView, next_in_words, staleness
+from canary.entrypoints.rendering import printable
+
+__all__ = ["live_body", "live_panel"]
+
+BAR_CELLS = 22
+NEAR_PERCENT = 50
+
+_PHASE_STYLES = {
+    Phase.SUCCEEDED: "bold green",
+    Phase.PROMOTING: "green",
+    Phase.ROLLING_BACK: "bold red",
+    Phase.ROLLED_BACK: "bold red",
+    Phase.HELD: "yellow",
+    Phase.PROGRESSING: "cyan",
+}
+_OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.HOLD: "yellow", Outcome.FAIL: "bold red"}
+
+
+def live_panel(view: LiveView) -> RenderableType:
+    """Return the view in a frame, for a screen that is drawn again and again."""
+    title = Text.assemble((view.title, "bold"), "  ", (view.release, "dim"))
+    return Panel(live_body(view), title=title, title_align="left", box=box.ROUNDED, padding=(0, 1))
+
+
+def live_body(view: LiveView) -> RenderableType:
+    """Return the view without a frame."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("phase", _phase(view))
+    facts.add_row("steps", _steps(view))
+    facts.add_row("weight", _weights(view))
+    if view.evidence_percent is not None:
+        facts.add_row("evidence", _evidence(view.evidence_percent))
+    if view.sentence:
+        facts.add_row("verdict", Text(printable(view.sentence), style=_sentence_style(view)))
+    facts.add_row("next", Text(next_in_words(view.next)))
+    age = staleness(view)
+    if age:
+        facts.add_row("data", Text(age, style="bold red" if view.is_stale else "dim"))
+    if not view.objectives:
+        return facts
+    return Group(facts, Text(""), _objectives(view))
+
+
+def _phase(view: LiveView) -> Text:
+    stage = f" ({view.stage.value})" if view.stage is not None else ""
+    return Text(view.phase.value + stage, style=_PHASE_STYLES.get(view.phase, ""))
+
+
+def _sentence_style(view: LiveView) -> str:
+    if view.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
+        return "bold red"
+    return _OUTCOME_STYLES[view.outcome] if view.outcome is not None else ""
+
+
+def _steps(view: LiveView) -> Text:
+    """As in ``10 % ✓ ─ [50 %] ─ 100 %``: done, present, to come."""
+    text = Text()
+    is_over = view.phase in {Phase.PROMOTING, Phase.SUCCEEDED}
+    for index, step in enumerate(view.steps):
+        if index:
+            text.append(" ─ ", style="dim")
+        done = is_over or (view.step is not None and index < view.step)
+        if done:
+            text.append(f"{step.weight} % ✓", style="green")
+        elif index == view.step and not view.phase.is_terminal:
+            text.append(f"[{step.weight} %]", style="bold")
+        else:
+            text.append(f"{step.weight} %", style="dim")
+    return text
+
+
+def _weights(view: LiveView) -> Text:
+    text = Text(f"wanted {view.wanted_weight} %")
+    if view.actual_weight is not None:
+        differs = view.actual_weight != view.wanted_weight
+        text.append(f", routes {view.actual_weight} %", style="bold yellow" if differs else "")
+    if view.observed_share is not None:
+        text.append(f", observed {view.observed_share:.1f} % of requests in this step")
+    return text
+
+
+def _evidence(reached: int) -> Text:
+    filled = BAR_CELLS * reached // 100
+    style = "bold red" if reached >= 100 else "yellow" if reached >= NEAR_PERCENT else "green"
+    return Text.assemble(
+        ("█" * filled, style),
+        ("░" * (BAR_CELLS - filled), "dim"),
+        (f" {reached} %", style),
+        (" of the way to a rollback (log scale)", "dim"),
+    )
+
+
+def _objectives(view: LiveView) -> Table:
+    """Two lines for each objective, canary above stable; the numbers never fold, the words may."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("OBJECTIVE", overflow="fold")
+    for name in ("", "BAD REQUESTS", "EVIDENCE"):
+        table.add_column(name, no_wrap=True)
+    for item in view.objectives:
+        table.add_row(
+            f"{item.subject},\nat most {percent(item.max_bad_ratio)}",
+            "canary\nstable",
+            Text.assemble((str(item.canary), "red" if item.is_over else ""), f"\n{item.stable}"),
+            f"bound {item.bound_evidence_percent} %\nstable {item.stable_evidence_percent} %",
+        )
+    return table

@@ -1,0 +1,245 @@
+"""What an administrator can set, with defaults: frozen values in groups, complete once they exist.
+
+Keys are what files, variables and errors call a setting (``controller.tick``); attributes carry their unit
+(``settings.controller.tick_seconds``). ``canary.entrypoints.settings_loading`` finds the values. Secrets are
+read from files that settings name, but for header values, which no text made here ever shows.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+
+from canary.domain.duration import format_duration, parse_duration
+
+__all__ = [
+    "BasicAuthSettings",
+    "ControllerSettings",
+    "HttpSettings",
+    "KubernetesSettings",
+    "LeadershipSettings",
+    "LogSettings",
+    "PrometheusSettings",
+    "Settings",
+    "dump_settings",
+    "masked",
+]
+
+LONGEST_NAME: Final = 253
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, str):
+        raise ValueError('write a duration with its unit, such as "90s"')  # noqa: TRY004 - pydantic's way
+    return parse_duration(value)
+
+
+def _some_seconds(value: float) -> float:
+    if value <= 0:
+        raise ValueError("write a duration greater than zero")
+    return value
+
+
+def _not_a_switch(value: object) -> object:
+    """YAML reads ``yes`` and ``on`` as true, which would count as 1."""
+    if isinstance(value, bool):
+        raise ValueError("write a number")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+def _namespace(value: str) -> str:
+    if not _DNS_LABEL.fullmatch(value):
+        raise ValueError("a namespace has at most 63 characters of a-z, 0-9 and, between them, -")
+    return value
+
+
+def _base_url(value: str) -> str:
+    wanted = "it must be like http://prometheus.monitoring:9090, without query or fragment"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        # Python's words quote the URL, and with it the credentials that it may contain.
+        raise ValueError(wanted) from None
+    if "@" in parts.netloc:
+        raise ValueError("it must not contain credentials: use basic_auth or bearer_token_file")
+    is_web = parts.scheme in ("http", "https") and parts.hostname and port != 0
+    if not is_web or parts.query or parts.fragment:
+        raise ValueError(wanted)
+    return value
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().isprintable():
+        raise ValueError("a header value is one line of printable characters")
+    return value
+
+
+def _listed(value: object) -> object:
+    """Variables and flags have no lists: they separate with commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _mapped(value: object) -> object:
+    """Variables and flags have no maps: they separate with commas, and names from values with ``=``."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if not all(separator for _, separator, _ in pairs):
+        raise ValueError('write "Name=value", several separated by commas')
+    return {name.strip(): content.strip() for name, _, content in pairs}
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), PlainSerializer(format_duration)]
+Period = Annotated[Seconds, AfterValidator(_some_seconds)]
+Count = Annotated[int, BeforeValidator(_not_a_switch)]
+Namespace = Annotated[str, AfterValidator(_namespace)]
+Namespaces = Annotated[tuple[Namespace, ...], BeforeValidator(_listed)]
+Header = Annotated[SecretStr, AfterValidator(_one_line)]
+Headers = Annotated[Mapping[str, Header], BeforeValidator(_mapped)]
+
+
+class Group(BaseModel):
+    """Frozen, strict about its keys, and silent about inputs in its own errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KubernetesSettings(Group):
+    """The cluster, and the part of it that is looked after."""
+
+    kubeconfig: Path | None = None
+    """None: KUBECONFIG, then the pod's service account, then ~/.kube/config."""
+    context: str | None = None
+    namespaces: Namespaces = ()
+    """None given: all of them."""
+
+
+class BasicAuthSettings(Group):
+    """HTTP basic authentication; the password is read from a file."""
+
+    username: str
+    password_file: Path
+
+
+class PrometheusSettings(Group):
+    """The default metrics provider."""
+
+    url: Annotated[str, AfterValidator(_base_url)]
+    """Base URL of a Prometheus API."""
+    timeout_seconds: Period = Field(default=10.0, alias="timeout")
+    bearer_token_file: Path | None = None
+    basic_auth: BasicAuthSettings | None = None
+    ca_file: Path | None = None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
+    headers: Headers = Field(default_factory=dict)
+    reporter: Literal["source", "destination"] = "source"
+    """Whose view of a request counts; source sees failures on the way, too."""
+    scrape_interval_seconds: Period = Field(default=15.0, alias="scrape_interval")
+    """Of Envoy's metrics: the measurement grid of new releases."""
+    lag_seconds: Seconds = Field(default=2.0, alias="lag")
+    """How long after its end a window is looked at: samples arrive late."""
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> "PrometheusSettings":
+        if self.bearer_token_file is not None and self.basic_auth is not None:
+            raise ValueError("bearer_token_file and basic_auth exclude each other: set one of them")
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            raise ValueError("client_certificate_file and client_key_file belong together: set both or none")
+        return self
+
+
+class ControllerSettings(Group):
+    """The loop."""
+
+    tick_seconds: Period = Field(default=2.0, alias="tick")
+    """How often to look at releases that are being judged, unless their plan says otherwise."""
+    workers: Count = Field(default=4, ge=1, le=64)
+    """Passes that may run at once."""
+    checkpoint_interval_seconds: Period = Field(default=10.0, alias="checkpoint_interval")
+    """The longest that folded evidence stays unsaved between transitions."""
+    cluster_domain: str = "cluster.local"
+    history_limit: Count = Field(default=10, ge=1, le=1000)
+    """Releases kept per service."""
+
+
+class LeadershipSettings(Group):
+    """The election of the one replica that decides and writes."""
+
+    enabled: bool = True
+    name: str = Field(default="canary-controller", min_length=1, max_length=LONGEST_NAME)
+    """Of the Lease."""
+    namespace: Namespace | None = None
+    """Of the Lease; None: the pod's own."""
+    identity: str | None = None
+    """Of this replica; None: its host name and a random part."""
+    lease_duration_seconds: Period = Field(default=15.0, alias="lease_duration")
+    renew_deadline_seconds: Period = Field(default=10.0, alias="renew_deadline")
+    retry_period_seconds: Period = Field(default=2.0, alias="retry_period")
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> "LeadershipSettings":
+        if not self.retry_period_seconds < self.renew_deadline_seconds < self.lease_duration_seconds:
+            retry, renew, lease = map(
+                format_duration,
+                (self.retry_period_seconds, self.renew_deadline_seconds, self.lease_duration_seconds),
+            )
+            raise ValueError(
+                f"retry_period ({retry}) must be shorter than renew_deadline ({renew}), and that than"
+                f" lease_duration ({lease})"
+            )
+        return self
+
+
+class HttpSettings(Group):
+    """Where /metrics, /livez and /readyz are served."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from outside the pod
+    port: Count = Field(default=8080, ge=0, le=65535)
+    """0: any free one."""
+
+
+class LogSettings(Group):
+    """What the controller says, and how."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Group):
+    """Everything. Only ``prometheus.url`` has no default."""
+
+    prometheus: PrometheusSettings
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    controller: ControllerSettings = ControllerSettings()
+    leadership: LeadershipSettings = LeadershipSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return the settings in force by their keys, to be shown: header values masked, durations as text."""
+    return settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def dump_settings(settings: Settings) -> str:
+    """Return what ``masked`` shows as a configuration file."""
+    return yaml.safe_dump(masked(settings), sort_keys=False)

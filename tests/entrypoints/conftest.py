@@ -1,0 +1,115 @@
+"""A real API server for canaryctl's commands, and an application in a namespace of each test's own."""
+
+import copy
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from canary.adapters.kube.connection import connect
+from canary.adapters.kube.crd import crd
+from canary.adapters.kube.objects import path_of
+from canary.adapters.kube.releases import KubeReleases
+from canary.adapters.kube.transport import MERGE_PATCH, Transport
+from canary.app.errors import NotFound
+from canary.app.ports import StoredRelease
+from canary.domain.plan import ServiceKey
+from canary.domain.release import Release
+from canary.entrypoints.canaryctl import cli
+from canary.sandbox.apiserver import RunningApiServer, running_api_server
+from canary.sandbox.showcase import SERVICE, objects
+
+Json = dict[str, Any]
+SECONDS = 8.0
+PLURALS = {
+    "Service": "services",
+    "Deployment": "deployments",
+    "DestinationRule": "destinationrules",
+    "VirtualService": "virtualservices",
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The sandbox's application in a namespace of its own, and canaryctl as somebody there runs it."""
+
+    server: RunningApiServer
+    transport: Transport
+    namespace: str
+
+    @property
+    def key(self) -> ServiceKey:
+        return ServiceKey(self.namespace, SERVICE)
+
+    def ctl(self, *arguments: str, **environment: str) -> Result:
+        variables = {"KUBECONFIG": str(self.server.kubeconfig), "COLUMNS": "100", **environment}
+        return CliRunner().invoke(cli, arguments, env=variables)
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        """Run canaryctl in this namespace, which must succeed; return what it prints."""
+        result = self.ctl(*arguments, "-n", self.namespace, **environment)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def refused(self, exit_code: int, *arguments: str) -> str:
+        """Run canaryctl, which must end with ``exit_code``; return the one line that it says why in."""
+        result = self.ctl(*arguments, "-n", self.namespace)
+        assert result.exit_code == exit_code, result.output
+        (line,) = result.stderr.splitlines()
+        return line
+
+    def annotate(self, **annotations: str | None) -> None:
+        """Set annotations of ours on the service, None to remove one."""
+        named = {f"canaryctl.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
+        body = {"metadata": {"annotations": named}}
+        path = path_of("v1", self.namespace, "services", SERVICE)
+        self.transport.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    def begin(self, release: Release) -> StoredRelease:
+        """Store a release of the application's service, in whichever state it is."""
+        store = KubeReleases(self.transport)
+        return store.create(replace(release, key=self.key, original_weights=None))
+
+    def requests(self, stored: StoredRelease) -> Any:
+        return KubeReleases(self.transport).get(self.namespace, stored.release.name).requests
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[RunningApiServer]:
+    with running_api_server() as server:
+        transport = connect(server.kubeconfig)
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        transport.request("POST", path, body=crd())
+        _wait_until(lambda: transport.served_versions("canaryctl.dev"))
+        yield server
+
+
+def _wait_until(look: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            if look():
+                return
+        except NotFound:
+            pass
+        assert time.monotonic() < deadline, "the CustomResourceDefinition is not served"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def shop(api_server: RunningApiServer) -> Shop:
+    namespace = f"shop-{secrets.token_hex(4)}"
+    transport = connect(api_server.kubeconfig)
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    transport.request("POST", "/api/v1/namespaces", body=body)
+    for item in objects(steps="10@1m,50@1m,100@1m", min_requests=50):
+        if item["kind"] != "Namespace":
+            made = copy.deepcopy(item)
+            made["metadata"]["namespace"] = namespace
+            path = path_of(made["apiVersion"], namespace, PLURALS[made["kind"]])
+            transport.request("POST", path, body=made)
+    return Shop(api_server, transport, namespace)

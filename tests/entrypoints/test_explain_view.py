@@ -1,0 +1,101 @@
+"""An explanation has everything that a verdict rests on, and a way out that needs no controller."""
+
+import json
+import shlex
+from dataclasses import replace
+
+from canary.app.ports import StoredRelease
+from canary.domain.measurement import NoData, NoDataReason
+from canary.domain.observation import Requests
+from canary.domain.plan import Gate
+from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
+from canary.entrypoints.live_view import live_view
+from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, ROLLED_BACK, SUSPECTED
+
+QUERY = 'istio_requests_total{destination_service="checkout.shop.svc.cluster.local"}[5000ms]'
+PATCH = [
+    {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+    {"op": "test", "path": "/spec/http/0/route/0/weight", "value": 90},
+    {"op": "replace", "path": "/spec/http/0/route/0/weight", "value": 100},
+]
+
+
+def explained(release, requests=None, **changes):
+    explanation = Explanation(
+        stored=StoredRelease(release, "7", "u", requests or Requests()),
+        view=live_view(release, 10, NOW),
+        queries={"requests": QUERY},
+        commands=kubectl_patches("shop", {"checkout": PATCH}),
+        routes=["checkout http[0]: stable 90, canary 10"],
+    )
+    return explain_text(replace(explanation, **changes))
+
+
+def test_sentence_counts_intervals_and_bounds_are_all_there():
+    text = explained(CONVICTED)
+    assert CONVICTED.message in text
+    assert "60 of 300" in text
+    assert "6 of 2700" in text
+    assert "1.0 %" in text
+
+
+def test_every_test_is_listed_with_its_share_of_the_threshold_and_its_windows():
+    lines = [" ".join(line.split()) for line in explained(SUSPECTED).splitlines()]
+    assert any(line.startswith("errors/stable 1.66 35% 6 counts") for line in lines)
+    assert any(line.startswith("unattributed/slo") for line in lines)
+
+
+def test_the_error_budget_is_stated_and_no_probability_of_being_good():
+    text = explained(SUSPECTED)
+    assert "in at most 1.0 % of releases, however often one looks" in text
+    assert "probability" not in text
+
+
+def test_window_and_time_of_evaluation_can_be_pasted_beside_the_query():
+    text = explained(BAKING)
+    assert "(2023-11-14T22:13:15Z, 2023-11-14T22:13:20Z]" in text
+    assert "time 1700000000.000" in text
+    assert QUERY in text
+
+
+def test_a_look_that_brought_nothing_is_named():
+    lost = NoData(NoDataReason.TIMEOUT, "no answer within 10 s", NOW)
+    release = replace(BAKING, evidence=replace(BAKING.evidence, no_data=lost))
+    assert "the latest look brought nothing: Timeout: no answer within 10 s" in explained(release)
+
+
+def test_a_verdict_that_a_graver_message_hides_is_still_told():
+    release = replace(BAKING, message="0 of 2 pods of checkout-canary are ready")
+    text = explained(release)
+    assert "0 of 2 pods of checkout-canary are ready\n" in text
+    assert "Last verdict: HOLD baking" in text
+
+
+def test_the_way_out_by_hand_does_not_depend_on_how_fast_a_person_types():
+    (command,) = kubectl_patches("shop", {"checkout": PATCH})
+    words = shlex.split(command)
+    assert words[:2] == ["kubectl", "patch"]
+    assert words[3:6] == ["checkout", "-n", "shop"]
+    assert json.loads(words[-1]) == PATCH[1:]
+
+
+def test_nothing_to_do_by_hand_is_said():
+    assert "nothing to do" in explained(ROLLED_BACK, commands=kubectl_patches("shop", {"checkout": []}))
+
+
+def test_who_asked_for_what_is_told_in_words():
+    asked = Requests(
+        abort="aborted by ada: errors", approved=frozenset({Gate.PROMOTION}), promote=True, retry=True
+    )
+    assert requests_in_words(asked) == (
+        "aborted by ada: errors",
+        "gate promotion approved",
+        "promotion without waiting for the steps that are left",
+        "another attempt at the revision",
+    )
+    assert "aborted by ada: errors" in explained(BAKING, asked)
+
+
+def test_every_moment_of_a_release_can_be_explained():
+    for release in EVERY_MOMENT:
+        assert f"Phase {release.phase.value}" in explained(release)
