@@ -77,6 +77,7 @@ class LiveScreen:
         from rich.live import Live
 
         self._console = Console()
+        self._position = ""
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._began = time.monotonic()
 
@@ -92,9 +93,14 @@ class LiveScreen:
         self._console.print(f"{time.monotonic() - self._began:6.1f}s  {message}", highlight=False)
 
     def show(self, view: LiveView) -> None:
-        """Draw the panel anew."""
+        """Draw the panel anew, and leave a line above it for each transition."""
         from canary.entrypoints.live_panel import live_panel
 
+        stage = f" ({view.stage})" if view.stage is not None else ""
+        position = f"{view.phase}{stage} {view.progress}"
+        if position != self._position:
+            self._position = position
+            self.say(f"  {position}")
         self._live.update(live_panel(view))
 
     def close(self) -> None:
