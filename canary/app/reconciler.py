@@ -100,7 +100,7 @@ class Reconciler:
         plan, problems = self._understand(key)
         history = self._ports.releases.list(key)
         active = next((item for item in history if not item.release.phase.is_terminal), None)
-        if plan is not None and plan.paused:
+        if plan is not None and plan.paused and not _is_being_ended(active):
             self._tell_once(key, Announcement("Paused", "canaryctl.dev/paused is set: nothing is done"))
             return None
         if active is not None:
@@ -222,6 +222,13 @@ class Reconciler:
 
     def _announce(self, key: ServiceKey, release: Release | None, announcement: Announcement) -> None:
         self._ports.announcer.announce(key, release, announcement)
+
+
+def _is_being_ended(active: StoredRelease | None) -> bool:
+    """Whether a release is to end, which goes before everything else, a pause included."""
+    if active is None:
+        return False
+    return active.requests.abort is not None or active.release.phase is Phase.ROLLING_BACK
 
 
 def _is_transition(before: Release, after: Release) -> bool:

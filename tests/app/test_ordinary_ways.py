@@ -262,3 +262,27 @@ def test_weight_on_an_idle_canary_is_returned_so_that_no_revision_gets_traffic_b
     simulation.run(5)
     assert simulation.world.percent() == 0
     assert not simulation.world.releases
+
+
+def test_paused_service_is_left_alone_until_it_is_resumed() -> None:
+    simulation = simulate()
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    assert simulation.world.annotations is not None
+    simulation.world.annotations["canaryctl.dev/paused"] = "true"
+    writes = simulation.world.writes
+    simulation.run(100)
+    assert simulation.world.writes == writes
+    simulation.world.annotations["canaryctl.dev/paused"] = "false"
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_abort_goes_through_a_pause() -> None:
+    simulation = simulate()
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    assert simulation.world.annotations is not None
+    simulation.world.annotations["canaryctl.dev/paused"] = "true"
+    simulation.ask(abort="aborted by ada")
+    simulation.run(100, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+    assert simulation.world.percent() == 0
