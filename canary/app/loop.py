@@ -5,6 +5,7 @@ off. terminal: a person has to act, so look again rarely. defect: a bug of ours;
 quarantined, loudly, until its service changes, and the others go on.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -90,6 +91,7 @@ class Loop:
             with self._lock:
                 self._quarantined.add(key)
             self._reconciler.forget(key)
+            logging.getLogger(__name__).exception("defect while working on %s", key)
             self._tell(
                 key, "Quarantined", f"a defect of the controller, nothing is done any more: {defect!r}"
             )
