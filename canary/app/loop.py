@@ -87,7 +87,8 @@ class Loop:
         except LeadershipLost:
             self._on_leadership_lost()
             return "leadership-lost"
-        except Exception as defect:  # noqa: BLE001 - a defect in one key must not stop the others
+        except Exception as defect:
+            # Whatever it is, it must not stop the other keys.
             with self._lock:
                 self._quarantined.add(key)
             self._reconciler.forget(key)

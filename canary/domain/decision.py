@@ -14,7 +14,7 @@ from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
 from canary.domain.release import Phase, Release, Stage
-from canary.domain.rollback import advance_rollback, cause_to_end, roll_back
+from canary.domain.rollback import LACK_OF_EVIDENCE, advance_rollback, cause_to_end, roll_back
 from canary.domain.verdict import Outcome, Reason, Verdict
 from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
 
@@ -137,8 +137,9 @@ def _next_step(release: Release, now: float) -> Release:
 
 
 def _wait_for_evidence(release: Release, verdict: Verdict, now: float) -> Release:
-    """Baking is progress; being due and lacking something is a hold."""
-    if verdict.reason is Reason.BAKING:
+    """Baking is progress, also while a look brings nothing; being due and lacking something is a hold."""
+    baking = now - release.step_since < release.plan.steps[release.step].bake_seconds
+    if verdict.reason is Reason.BAKING or (baking and verdict.reason in LACK_OF_EVIDENCE):
         return _progressing(release, verdict.reason, verdict.sentence, now)
     if deadline_passed(release, now):
         sentence = f"the deadline has passed without enough evidence to go on; {verdict.sentence}"

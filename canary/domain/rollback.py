@@ -13,12 +13,13 @@ from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Outcome, Reason
 from canary.domain.waiting import deadline_passed
 
-__all__ = ["Cause", "advance_rollback", "cause_to_end", "roll_back"]
+__all__ = ["LACK_OF_EVIDENCE", "Cause", "advance_rollback", "cause_to_end", "roll_back"]
 
 SCALE_DOWN_PATIENCE_SECONDS = 60.0
 """How long to wait, after the drain, for the canary's pods to go before the release ends without them."""
 PROMOTION_PATIENCE_SECONDS = 900.0
 """How long stable may take to roll out the judged template."""
+STAYS = "; traffic stays where it is: no pod of "
 LACK_OF_EVIDENCE = frozenset({Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.TOO_FEW_REQUESTS, Reason.SUSPICION})
 
 
@@ -143,7 +144,7 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
         case Stage.RETURNING:
             abandoned = stable is None and release.reason is Reason.OPTED_OUT
             if observation.routes.max_canary_percent > 0 and not abandoned:
-                return release
+                return _waiting_for_stable(release, observation)
             if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
                 return _finish(release, now)
             return release.at(Stage.DRAINING, now)
@@ -153,6 +154,14 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
             if waited or (is_drained(release, now) and not may_scale_down(release, observation)):
                 return _finish(release, now)
             return release
+
+
+def _waiting_for_stable(release: Release, observation: Observation) -> Release:
+    """Say so when traffic cannot go back because nothing would answer there."""
+    cause = release.message.split(STAYS)[0]
+    if observation.stable is not None and observation.stable.can_serve:
+        return replace(release, message=cause)
+    return replace(release, message=f"{cause}{STAYS}{release.plan.stable} is ready to take it")
 
 
 def _finish(release: Release, now: float) -> Release:

@@ -130,3 +130,27 @@ def test_restart_loses_no_evidence() -> None:
         simulation.reconciler.reconcile(simulation.release().key)
     counts = [sim.reconciler._working[sim.release().key].release.evidence for sim in (steady, restarted)]
     assert counts[0] == counts[1]
+
+
+def test_blip_of_prometheus_while_a_step_bakes_is_no_hold() -> None:
+    simulation = at_first_step(simulate(steps="10@60s,100@10s"))
+    simulation.run(10)
+    simulation.world.no_data = NoData(NoDataReason.TIMEOUT, "no answer", EPOCH)
+    simulation.run(3)
+    assert simulation.release().phase is Phase.PROGRESSING
+    simulation.world.no_data = None
+    simulation.run(30)
+    assert not any(line.startswith("Held") for line in simulation.told())
+
+
+def test_rollback_waits_for_stable_and_says_so() -> None:
+    simulation = at_first_step(simulate())
+    simulation.world.dead.add("checkout")
+    simulation.ask(abort="aborted by ada")
+    simulation.run(20)
+    assert simulation.world.percent() == 10
+    assert "no pod of checkout is ready" in simulation.release().message
+    simulation.world.dead.clear()
+    simulation.run(60, until=simulation.finished)
+    assert simulation.world.percent() == 0
+    assert simulation.release().message == "aborted by ada"
