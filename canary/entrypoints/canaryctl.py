@@ -36,10 +36,9 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes:
   0  done
-  1  the cluster could not be asked, or refused
+  1  the cluster could not be asked or refused, or what was asked makes no sense now
   2  the command line is wrong
   3  no such service or release
-  4  what was asked makes no sense now, such as aborting a finished release
 """
 
 

@@ -23,7 +23,7 @@ from canary.adapters.kube.objects import Metadata, MetadataOnly, path_of
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import METADATA_LIST, Transport
 from canary.adapters.kube.wire import parse_time
-from canary.app.errors import NotFound, WorldError
+from canary.app.errors import NotFound, TerminalError, WorldError
 from canary.app.ports import AnnotatedService, StoredRelease
 from canary.domain.annotations import PREFIX
 from canary.domain.observation import Routes
@@ -99,10 +99,13 @@ class Cluster:
             return None
         return _service(found.metadata)
 
-    def workloads(self, namespace: str | None) -> frozenset[tuple[str, str]]:
-        """Namespace and name of every Deployment."""
+    def workloads(self, namespace: str | None) -> frozenset[tuple[str, str]] | None:
+        """Namespace and name of every Deployment; None when this person may not list them."""
         path = path_of("apps/v1", namespace or "", "deployments")
-        found = self._transport.list(path, MetadataOnly, accept=METADATA_LIST)
+        try:
+            found = self._transport.list(path, MetadataOnly, accept=METADATA_LIST)
+        except TerminalError:
+            return None
         return frozenset((item.metadata.namespace, item.metadata.name) for item in found)
 
     def all_releases(self, namespace: str | None) -> tuple[StoredRelease, ...]:

@@ -154,7 +154,7 @@ def _first(problems: Sequence[Problem]) -> str:
 def status_table(rows: Sequence[Row], *, with_namespace: bool, is_wide: bool, has_header: bool = True) -> str:
     """Return the rows as text; wide has the release, its revision and whole messages."""
     header = ["SERVICE", "PHASE", "STEP", "WEIGHT", "REASON", "EVIDENCE", "AGE"]
-    header += ["RELEASE", "MEASURED", "MESSAGE"] if is_wide else ["MESSAGE"]
+    header += ["REVISION", "RELEASE", "MEASURED", "MESSAGE"] if is_wide else ["MESSAGE"]
     cells = [_cells(row, is_wide) for row in rows]
     if with_namespace:
         header = ["NAMESPACE", *header]
@@ -177,4 +177,4 @@ def _cells(row: Row, is_wide: bool) -> list[str]:
         return [*cells, shortened(row.message, SHORT_MESSAGE)]
     ago = row.measured_seconds_ago
     measured = "" if ago is None else f"{duration(ago)} ago"
-    return [*cells, row.release or "", measured, " ".join(row.message.split())]
+    return [*cells, row.revision or "", row.release or "", measured, " ".join(row.message.split())]

@@ -178,7 +178,7 @@ def test_a_second_abort_tells_of_the_first(shop):
 def test_a_finished_release_cannot_be_aborted_or_promoted(shop):
     shop.begin(SUCCEEDED)
     for verb in ("abort", "promote"):
-        line = shop.refused(4, verb, SERVICE)
+        line = shop.refused(1, verb, SERVICE)
         assert "is finished (Succeeded" in line
         assert f"there is nothing to {verb}" in line
 
@@ -201,7 +201,7 @@ def test_promote_is_asked_for_once_there_is_something_to_skip(shop):
 )
 def test_promote_is_refused_when_it_is_too_late(shop, release, why):
     shop.begin(release)
-    assert why in shop.refused(4, "promote", SERVICE)
+    assert why in shop.refused(1, "promote", SERVICE)
 
 
 def test_an_approved_gate_is_open(shop):
@@ -234,7 +234,7 @@ def test_an_approval_survives_a_status_that_is_written_at_the_same_time(shop):
 
 def test_a_gate_that_the_plan_lacks_cannot_be_approved(shop):
     shop.begin(BAKING)
-    assert "has no gate promotion; its gates: none" in shop.refused(4, "approve", SERVICE, "promotion")
+    assert "has no gate promotion; its gates: none" in shop.refused(1, "approve", SERVICE, "promotion")
     assert shop.ctl("approve", SERVICE, "lunch").exit_code == 2
 
 
@@ -249,7 +249,7 @@ def test_retry_is_for_what_was_rolled_back(shop):
 )
 def test_retry_of_anything_else_is_refused(shop, release, why):
     shop.begin(release)
-    assert why in shop.refused(4, "retry", SERVICE)
+    assert why in shop.refused(1, "retry", SERVICE)
 
 
 def test_a_name_that_nothing_has_is_not_found(shop):
@@ -277,3 +277,17 @@ def test_a_cluster_without_our_resource_says_what_is_missing(shop):
     finally:
         shop.server.seam.before_response = None
     assert "is canary installed?" in line
+
+
+def test_who_may_not_list_deployments_still_sees_services_and_releases(shop):
+    shop.begin(BAKING)
+
+    def without_deployments(seen):
+        return Fault(status=403) if "/deployments" in seen.path else None
+
+    shop.server.seam.before_response = without_deployments
+    try:
+        text = shop.run("status")
+    finally:
+        shop.server.seam.before_response = None
+    assert "Progressing" in text

@@ -71,7 +71,7 @@ def test_help_names_every_command_and_every_exit_code():
         "completion",
     ):
         assert f"\n  {word} " in text
-    for code in range(5):
+    for code in range(4):
         assert f"\n    {code}  " in text
 
 

@@ -13,7 +13,7 @@ from canary.domain.plan import Gate
 from canary.domain.release import Phase, Release
 from canary.entrypoints.cluster import Cluster
 from canary.entrypoints.commands.finding import Subject, find_release, the_cluster
-from canary.entrypoints.commands.options import EXIT_REFUSED, CommandFailed, cluster_options
+from canary.entrypoints.commands.options import CommandFailed, cluster_options
 from canary.entrypoints.rendering import duration
 from canary.entrypoints.status_view import read_wishes
 
@@ -66,7 +66,7 @@ def promote(context: click.Context, name: str) -> None:
         _refuse_finished(cluster, current.release, "promote")
         _refuse_rolling_back(current.release, "promoted")
         if current.release.phase is Phase.PROMOTING:
-            raise CommandFailed(f"release {current.release.name} is being promoted already", EXIT_REFUSED)
+            raise CommandFailed(f"release {current.release.name} is being promoted already")
         return Wish(promote=True)
 
     asked = _ask(cluster, stored, wish)
@@ -93,7 +93,7 @@ def approve(context: click.Context, name: str, gate: str) -> None:
         _refuse_rolling_back(release, "approved")
         if wanted not in release.plan.gates:
             have = ", ".join(sorted(item.value for item in release.plan.gates)) or "none"
-            raise CommandFailed(f"release {release.name} has no gate {gate}; its gates: {have}", EXIT_REFUSED)
+            raise CommandFailed(f"release {release.name} has no gate {gate}; its gates: {have}")
         return Wish(approve=frozenset({wanted}))
 
     asked = _ask(cluster, stored, wish)
@@ -113,12 +113,12 @@ def retry(context: click.Context, name: str) -> None:
         release = current.release
         if not release.phase.is_terminal:
             words = f"release {release.name} is {release.phase.value}; abort it first, or wait for its end"
-            raise CommandFailed(words, EXIT_REFUSED)
+            raise CommandFailed(words)
         if release.phase is not Phase.ROLLED_BACK:
             words = (
                 f"release {release.name} ended {release.phase.value}; only what was rolled back is retried"
             )
-            raise CommandFailed(words, EXIT_REFUSED)
+            raise CommandFailed(words)
         return Wish(retry=True)
 
     asked = _ask(cluster, stored, wish)
@@ -144,13 +144,13 @@ def _refuse_finished(cluster: Cluster, release: Release, verb: str) -> None:
         return
     since = cluster.clock.now() - (release.finished_at or release.phase_since)
     ended = f"release {release.name} is finished ({release.phase.value} {duration(since)} ago)"
-    raise CommandFailed(f"{ended}: there is nothing to {verb}", EXIT_REFUSED)
+    raise CommandFailed(f"{ended}: there is nothing to {verb}")
 
 
 def _refuse_rolling_back(release: Release, participle: str) -> None:
     if release.phase is Phase.ROLLING_BACK:
         words = f"release {release.name} is rolling back ({release.reason.value}); it cannot be {participle}"
-        raise CommandFailed(words, EXIT_REFUSED)
+        raise CommandFailed(words)
 
 
 def _say(subject: Subject, stored: StoredRelease, what: str) -> None:

@@ -15,7 +15,6 @@ from canary.entrypoints.rendering import printable
 __all__ = [
     "EXIT_ERROR",
     "EXIT_NOT_FOUND",
-    "EXIT_REFUSED",
     "ClusterOptions",
     "CommandFailed",
     "cluster_options",
@@ -24,7 +23,6 @@ __all__ = [
 
 EXIT_ERROR: Final = 1
 EXIT_NOT_FOUND: Final = 3
-EXIT_REFUSED: Final = 4
 _META: Final = "canary.cluster."
 F = TypeVar("F", bound=Callable[..., Any])
 
