@@ -84,10 +84,13 @@ class Book:
     queries: Mapping[str, str] = field(default_factory=dict)
 
     def measurements(self, evaluated_until: float) -> Measurements:
-        """The windows after ``evaluated_until``, and why there is nothing newer."""
+        """The windows from ``evaluated_until`` on, without a gap, and why there is nothing newer."""
         later = tuple(
             each for each in self.windows if each.window.start >= evaluated_until - _TIMESTAMP_SLACK
         )
+        if later and later[0].window.start > evaluated_until + _TIMESTAMP_SLACK:
+            # Evidence was lost since: the next tick opens the book anew where it has to go on.
+            return Measurements((), self.no_data, self.queries)
         return Measurements(later, self.no_data, self.queries)
 
 

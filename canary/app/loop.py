@@ -41,13 +41,22 @@ class Loop:
         self._backoff = backoff
         self._on_leadership_lost = on_leadership_lost
         self._quarantined: set[ServiceKey] = set()
+        self._not_before: dict[ServiceKey, float] = {}
         self._lock = threading.Lock()
 
     def changed(self, key: ServiceKey) -> None:
         """Something about ``key`` changed: look at it, even if a defect had put it aside."""
         with self._lock:
             self._quarantined.discard(key)
+            self._not_before.pop(key, None)
         self._queue.add(key)
+
+    def data_came(self, key: ServiceKey) -> None:
+        """There may be new measurements for ``key``: look at it, unless it is backing off."""
+        with self._lock:
+            backing_off = self._not_before.get(key, 0.0) > self._clock.monotonic()
+        if not backing_off:
+            self._queue.add(key)
 
     def work(self, stop: threading.Event) -> None:
         """Be one worker until ``stop`` is set."""
@@ -77,11 +86,11 @@ class Loop:
             return "conflict"
         except (Retryable, NotFound) as error:
             asked = error.retry_after_seconds if isinstance(error, Retryable) else None
-            self._queue.add_after(key, self._backoff.failed(key, asked))
+            self._back_off(key, self._backoff.failed(key, asked))
             self._tell(key, "Retrying", str(error))
             return "retry"
         except TerminalError as error:
-            self._queue.add_after(key, TERMINAL_SECONDS)
+            self._back_off(key, TERMINAL_SECONDS)
             self._tell(key, "Refused", str(error))
             return "terminal"
         except LeadershipLost:
@@ -98,9 +107,16 @@ class Loop:
             )
             return "defect"
         self._backoff.succeeded(key)
+        with self._lock:
+            self._not_before.pop(key, None)
         if wake_after is not None:
             self._queue.add_after(key, wake_after)
         return "done"
+
+    def _back_off(self, key: ServiceKey, seconds: float) -> None:
+        with self._lock:
+            self._not_before[key] = self._clock.monotonic() + seconds
+        self._queue.add_after(key, seconds)
 
     def _tell(self, key: ServiceKey, reason: str, message: str) -> None:
         self._announcer.announce(key, None, Announcement(reason, message, warning=True))

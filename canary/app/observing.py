@@ -10,14 +10,7 @@ from canary.domain.observation import Observation, Requests, Routes, Workload
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.release import Phase, Release, Stage
 
-__all__ = ["Observer", "is_judging"]
-
-
-def is_judging(release: Release) -> bool:
-    """Whether the canary has traffic on the strength of evidence, which therefore has to be gathered."""
-    return release.phase in {Phase.PROGRESSING, Phase.HELD} or (
-        release.phase is Phase.PROMOTING and release.stage is Stage.COPYING
-    )
+__all__ = ["Observer"]
 
 
 class Observer:
@@ -44,9 +37,18 @@ class Observer:
         with self._lock:
             return tuple(self._targets.values())
 
-    def follow(self, release: Release, observation: Observation) -> None:
-        """Have ``release`` measured from now on, or no more, as its phase asks."""
-        if not is_judging(release):
+    def forget(self, key: ServiceKey) -> None:
+        """Have no release of a service measured any more."""
+        with self._lock:
+            for target in [target for target in self._targets if target[0] == key]:
+                del self._targets[target]
+
+    def follow(self, release: Release, observation: Observation, saved_until: float) -> None:
+        """Have ``release`` measured from now on, or no more, as its phase asks.
+
+        What was measured after ``saved_until`` is kept: unsaved evidence may have to be folded again.
+        """
+        if not release.is_judged:
             with self._lock:
                 self._targets.pop((release.key, release.name), None)
             return
@@ -59,7 +61,8 @@ class Observer:
             hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
             objectives=release.plan.objectives,
             window_seconds=release.window_seconds,
-            evaluated_until=release.evidence.evaluated_until,
+            evaluated_until=saved_until,
+            interval_seconds=release.plan.interval_seconds,
         )
         with self._lock:
             self._targets[release.key, release.name] = target
@@ -82,7 +85,7 @@ class Observer:
         pair = self._workloads.read(release.key, release.plan)
         routes: Routes = self._routes.read(release.key, release.plan)
         measured = Measurements()
-        if is_judging(release):
+        if release.is_judged:
             measured = self._measurements(release.key, release.name, release.evidence.evaluated_until)
         holds_judged, gone = self._promotion_facts(release, pair.stable)
         return Observation(
@@ -107,12 +110,13 @@ class Observer:
         return self._workloads.stable_template(release.key, stable)
 
     def _promotion_facts(self, release: Release, stable: Workload | None) -> tuple[bool, bool]:
-        if stable is None or release.phase is not Phase.PROMOTING:
+        if stable is None or (release.phase is not Phase.PROMOTING and release.stage is not Stage.RESTORING):
             return False, False
         try:
-            return self._workloads.holds_template_of(release.key, release.plan, release.revision), False
+            holds = self._workloads.holds_template_of(release.key, release.plan, stable, release.revision)
         except NotFound:
             return False, True
+        return holds, False
 
     def _is_restored(self, release: Release, stable: Workload | None) -> bool:
         if stable is None or release.stage is not Stage.RESTORING or release.previous_template is None:

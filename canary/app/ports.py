@@ -130,8 +130,11 @@ class Workloads(Protocol):
         """
         ...
 
-    def holds_template_of(self, key: ServiceKey, plan: Plan, revision: str) -> bool:
-        """Whether stable's template already is what ``promote`` would write for ``revision``."""
+    def holds_template_of(self, key: ServiceKey, plan: Plan, stable: Workload, revision: str) -> bool:
+        """Whether stable's template already is what ``promote`` would write for ``revision``.
+
+        Raises ``NotFound`` when the canary or that ReplicaSet is gone.
+        """
         ...
 
     def restore(self, key: ServiceKey, stable: Workload, template: str) -> None:
@@ -244,6 +247,9 @@ class MetricTarget:
     objectives: tuple[Objective, ...]
     window_seconds: float
     evaluated_until: float
+    """As saved: what was measured later may be asked for again."""
+    interval_seconds: float | None = None
+    """How often the release is to be looked at; None: whenever there is data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from canary.domain.effects import (
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.observation import Observation
 from canary.domain.plan import Plan, ServiceKey
+from canary.domain.reference import PAUSED as PAUSED_ANNOTATION
 from canary.domain.release import Phase, Release
 from canary.domain.succession import Predecessor, next_release
 from canary.domain.verdict import Reason
@@ -40,6 +41,9 @@ from canary.domain.waiting import Obstacle
 
 __all__ = ["Reconciler", "ReconcilerPorts", "ReconcilerSettings"]
 
+CONTESTED_TIMES = 5
+"""From how many times on an effect that does not show is somebody else's doing."""
+LONGEST_INSISTING_SECONDS = 30.0
 WORTH_TELLING = frozenset({Reason.STABLE_MISSING, Reason.CANARY_MISSING})
 """Why no release begins, where somebody should do something about it; the rest is how a service rests."""
 AFTER_EFFECT_SECONDS = 0.5
@@ -83,6 +87,15 @@ class _Working:
     saved_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Insisting:
+    """The effects that were performed last, how many times in a row, and when they may be again."""
+
+    effects: tuple[Effect, ...]
+    times: int
+    not_before: float
+
+
 class Reconciler:
     """Passes over different keys may run at once; the queue sees to it that those over one key do not."""
 
@@ -90,6 +103,7 @@ class Reconciler:
         self._ports = ports
         self._settings = settings
         self._working: dict[ServiceKey, _Working] = {}
+        self._insisting: dict[ServiceKey, _Insisting] = {}
         self._told: dict[ServiceKey, tuple[Announcement, ...]] = {}
 
     def reconcile(self, key: ServiceKey) -> float | None:
@@ -100,14 +114,16 @@ class Reconciler:
         plan, problems = self._understand(key)
         history = self._ports.releases.list(key)
         active = next((item for item in history if not item.release.phase.is_terminal), None)
-        if plan is not None and plan.paused and not _is_being_ended(active):
+        if self._is_paused(key) and not _is_being_ended(active):
             self._tell_once(key, Announcement("Paused", "canaryctl.dev/paused is set: nothing is done"))
             return None
         if active is not None:
             return self._advance(key, active, plan, problems)
         self._working.pop(key, None)
+        self._ports.observer.forget(key)
         if plan is None:
             self._ports.telemetry.forget(key)
+            self._insisting.pop(key, None)
             if not problems:
                 self._told.pop(key, None)
             return None
@@ -116,6 +132,13 @@ class Reconciler:
     def forget(self, key: ServiceKey) -> None:
         """Drop what was remembered, after a conflict: the next pass starts from what is stored."""
         self._working.pop(key, None)
+
+    def _is_paused(self, key: ServiceKey) -> bool:
+        """Whether the owner wants hands off; read by itself: a typo elsewhere must not undo it."""
+        service = self._ports.services.get(key)
+        return (
+            service is not None and service.annotations.get(PAUSED_ANNOTATION.key, "false").strip() != "false"
+        )
 
     def _understand(self, key: ServiceKey) -> tuple[Plan | None, tuple[Problem, ...]]:
         service = self._ports.services.get(key)
@@ -174,20 +197,47 @@ class Reconciler:
             stored = self._ports.releases.save(stored, after)
             saved_at = self._ports.clock.monotonic()
         self._working[key] = _Working(stored.version, after, saved_at)
-        self._ports.observer.follow(after, observation)
+        self._ports.observer.follow(after, observation, stored.release.evidence.evaluated_until)
         self._ports.telemetry.release_observed(after)
         if _is_transition(before, after):
             self._told.pop(key, None)
             self._announce(key, after, _announcement(after))
-        for effect in decision.effects:
-            self._perform(key, after, observation, effect)
+        acted = self._act(key, after, observation, decision.effects)
         if after.phase.is_terminal:
             return 0.0
-        if decision.effects:
-            return AFTER_EFFECT_SECONDS
+        if acted is not None:
+            return acted
         if decision.wake_after_seconds is not None:
             return decision.wake_after_seconds
         return after.plan.interval_seconds or self._settings.tick_seconds
+
+    def _act(
+        self, key: ServiceKey, release: Release, observation: Observation, effects: tuple[Effect, ...]
+    ) -> float | None:
+        """Perform ``effects``; return how soon to see what they did, None when there were none.
+
+        Effects that were performed before and do not show are repeated ever more rarely: whoever undoes
+        them (GitOps, a webhook, a person) must not be fought with at every tick.
+        """
+        if not effects:
+            self._insisting.pop(key, None)
+            return None
+        known = self._insisting.get(key)
+        now = self._ports.clock.monotonic()
+        again = known is not None and known.effects == effects
+        if known is not None and again and now < known.not_before:
+            return known.not_before - now
+        for effect in effects:
+            self._perform(key, release, observation, effect)
+        times = known.times + 1 if known is not None and again else 1
+        wait = min(AFTER_EFFECT_SECONDS * 2.0 ** min(times - 1, 10), LONGEST_INSISTING_SECONDS)
+        self._insisting[key] = _Insisting(effects, times, now + wait)
+        if times == CONTESTED_TIMES:
+            message = (
+                f"{release.name}: {effects[0]} was written {times} times and does not stay; see who undoes it"
+            )
+            self._announce(key, release, Announcement("Contested", message, warning=True))
+        return wait
 
     def _checkpoint_due(self, saved_at: float, after: Release, stored: Release) -> bool:
         since = self._ports.clock.monotonic() - saved_at
@@ -237,7 +287,8 @@ def _is_transition(before: Release, after: Release) -> bool:
 
 
 def _position(release: Release) -> tuple[object, ...]:
-    return (release.phase, release.stage, release.step, release.held_weight, release.ending)
+    waiting = release.reason if release.phase in {Phase.PENDING, Phase.HELD} else None
+    return (release.phase, release.stage, release.step, release.held_weight, release.ending, waiting)
 
 
 def _announcement(release: Release) -> Announcement:

@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from canary.app.ports import MetricTarget
 from canary.app.workqueue import WorkQueue
+from canary.domain.plan import ServiceKey
 
 __all__ = ["Measuring", "Scheduler"]
 
@@ -21,7 +22,10 @@ Measuring = Callable[[Sequence[MetricTarget]], None]
 
 
 class Scheduler:
-    """Runs until ``stop``. ``targets`` says which releases are to be measured now."""
+    """Runs until ``stop``. ``targets`` says which releases are to be measured now.
+
+    ``on_data`` is called for each service about which there may be news, ``on_tick`` at each tick.
+    """
 
     def __init__(
         self,
@@ -29,11 +33,13 @@ class Scheduler:
         targets: Callable[[], tuple[MetricTarget, ...]],
         measure: Measuring,
         tick_seconds: float,
+        on_data: Callable[[ServiceKey], None],
         on_tick: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._targets = targets
         self._measure = measure
+        self._on_data = on_data
         self._on_tick = on_tick
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2)},
@@ -57,8 +63,9 @@ class Scheduler:
         if not targets:
             return
         self._measure(targets)
-        for key in {target.key for target in targets}:
-            self._queue.add(key)
+        # Who asked for an interval of their own is looked at by it; so is who is backing off.
+        for key in {target.key for target in targets if target.interval_seconds is None}:
+            self._on_data(key)
 
     def _release_due(self) -> None:
         self._queue.release_due()

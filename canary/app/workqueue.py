@@ -1,7 +1,7 @@
 """A queue of keys: each at most once in it, each with at most one worker, each perhaps due later.
 
 A key that is added while a worker has it is worked on again afterwards, so no change is ever missed
-and no two passes over one key overlap. The queue never holds more entries than there are keys.
+and no two passes over one key overlap. The queue holds at most about two entries for each key.
 """
 
 import heapq
@@ -50,6 +50,10 @@ class WorkQueue:
                 return
             self._due_at[key] = due
             heapq.heappush(self._heap, (due, key))
+            if len(self._heap) > 2 * len(self._due_at) + 16:
+                # Entries whose key was given another date since pile up: keep only those that count.
+                self._heap = [(at, waiting) for waiting, at in self._due_at.items()]
+                heapq.heapify(self._heap)
 
     def release_due(self) -> None:
         """Make ready every delayed key whose time has come."""

@@ -13,7 +13,7 @@ from canary.domain.measurement import grid_floor
 from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
-from canary.domain.release import Phase, Release, Stage
+from canary.domain.release import Phase, Release
 from canary.domain.rollback import LACK_OF_EVIDENCE, advance_rollback, cause_to_end, roll_back
 from canary.domain.verdict import Outcome, Reason, Verdict
 from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
@@ -39,16 +39,13 @@ def decide(release: Release, observation: Observation, now: float) -> Decision:
     if release.phase.is_terminal:
         return Decision(release, (), None)
     learned = _learn(release, observation, now)
-    decided = _next(learned, observation, now)
+    decided = _note_waiting(_next(learned, observation, now), now)
     return Decision(decided, effects_of(decided, observation, now), _wake_after(release, decided))
 
 
 def _learn(release: Release, observation: Observation, now: float) -> Release:
     """Fold what was measured, as long as the canary may have traffic on the strength of it."""
-    judged = release.phase in {Phase.PROGRESSING, Phase.HELD} or (
-        release.phase is Phase.PROMOTING and release.stage is Stage.COPYING
-    )
-    if not judged:
+    if not release.is_judged:
         return release
     evidence = release.evidence
     for measurement in observation.measurements:
@@ -157,6 +154,17 @@ def _hold(release: Release, reason: Reason, message: str, now: float) -> Release
     if release.phase is Phase.PROGRESSING:
         return release.to(Phase.HELD, reason, message, now)
     return replace(release, reason=reason, message=message)
+
+
+def _note_waiting(release: Release, now: float) -> Release:
+    """Keep account of the time spent waiting for people: it does not count against the deadline."""
+    waits = release.reason is Reason.GATE_CLOSED and not release.phase.is_terminal
+    if waits == (release.person_since is not None):
+        return release
+    if waits:
+        return replace(release, person_since=now)
+    waited = now - (release.person_since or now)
+    return replace(release, person_since=None, person_waited_seconds=release.person_waited_seconds + waited)
 
 
 def _wake_after(before: Release, after: Release) -> float | None:

@@ -17,11 +17,14 @@ __all__ = [
     "RestoreTemplate",
     "ScaleCanary",
     "ShiftTraffic",
+    "drain_is_over",
     "effects_of",
     "idle_effects",
-    "is_drained",
-    "may_scale_down",
 ]
+
+
+SCALE_DOWN_PATIENCE_SECONDS = 60.0
+"""How long to wait, after the drain, until no canary pod is asked for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +109,38 @@ def _workload_effect(release: Release, observation: Observation, now: float) -> 
             if stable and not observation.stable_holds_judged and not observation.judged_template_gone:
                 return PromoteTemplate(release.revision)
         case Phase.ROLLING_BACK, Stage.RESTORING:
-            if stable and release.previous_template and not observation.stable_holds_previous:
+            ours = observation.stable_holds_judged or observation.judged_template_gone
+            if stable and release.previous_template and ours and not observation.stable_holds_previous:
                 return RestoreTemplate(release.previous_template)
         case ((Phase.PROMOTING | Phase.ROLLING_BACK), Stage.DRAINING):
-            if is_drained(release, now) and may_scale_down(release, observation):
+            if _is_drained(release, now) and _may_scale_down(release, observation):
                 return ScaleCanary(0)
         case _:
             pass
     return None
 
 
-def is_drained(release: Release, now: float) -> bool:
+def drain_is_over(release: Release, observation: Observation, now: float) -> bool:
+    """Whether the canary's pods have gone, or are not ours to end, or do not go however long one waits."""
+    drained = _is_drained(release, now)
+    patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
+    return (drained and not _may_scale_down(release, observation)) or now - release.stage_since > patience
+
+
+def _is_drained(release: Release, now: float) -> bool:
     """Whether requests that were under way when traffic left the canary have had time to finish."""
     return now - release.stage_since >= release.plan.drain_seconds
 
 
-def may_scale_down(release: Release, observation: Observation) -> bool:
-    """Whether the canary's pods are ours to end: not when they carry another revision, nor after opt-out."""
+def _may_scale_down(release: Release, observation: Observation) -> bool:
+    """Whether the canary's pods are ours to end.
+
+    They are not when they carry another revision, after opt-out, nor while routes cannot be made out that
+    may still send requests to them.
+    """
     canary = observation.canary
-    if canary is None or canary.replicas == 0 or release.reason is Reason.OPTED_OUT:
+    if canary is None or canary.replicas == 0:
+        return False
+    if release.reason is Reason.OPTED_OUT or observation.routes.problems:
         return False
     return canary.revision == release.revision or observation.canary_matches_stable

@@ -64,9 +64,9 @@ class Routes:
     """Why traffic cannot be shifted; empty when it can."""
 
     @property
-    def canary_percents(self) -> frozenset[int]:
-        """The distinct shares that the canary has, rounded to whole percent."""
-        return frozenset(round(percent_of(route.split)) for route in self.routes)
+    def is_known(self) -> bool:
+        """Whether the pair's weights can be seen: routes were found, or there are none and all is well."""
+        return bool(self.routes) or not self.problems
 
     @property
     def max_canary_percent(self) -> int:

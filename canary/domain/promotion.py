@@ -7,10 +7,10 @@ stops serving, traffic goes to stable as soon as stable has a ready pod, and pro
 
 from dataclasses import replace
 
-from canary.domain.effects import is_drained, may_scale_down
+from canary.domain.carriers import canary_carries_judged, is_settled, stable_can_carry, traffic_has_left
+from canary.domain.effects import drain_is_over
 from canary.domain.observation import Observation
 from canary.domain.release import Phase, Release, Stage
-from canary.domain.rollback import SCALE_DOWN_PATIENCE_SECONDS
 from canary.domain.verdict import Reason
 
 __all__ = ["advance_promotion", "begin_promotion"]
@@ -18,38 +18,29 @@ __all__ = ["advance_promotion", "begin_promotion"]
 
 def begin_promotion(release: Release, observation: Observation, why: str, now: float) -> Release:
     """Enter Promoting, keeping stable's present template so that it can be restored."""
-    stable = observation.stable
-    if stable is None or observation.stable_template is None:
+    if observation.stable is None or observation.stable_template is None:
         return release
-    return replace(
-        release.to(Phase.PROMOTING, Reason.PROMOTED, why, now),
-        stage=Stage.COPYING,
-        stable_revision=stable.revision,
-        previous_template=observation.stable_template,
-    )
+    promoting = release.to(Phase.PROMOTING, Reason.PROMOTED, why, now)
+    return replace(promoting, previous_template=observation.stable_template).at(Stage.COPYING, now)
 
 
 def advance_promotion(release: Release, observation: Observation, now: float) -> Release:
     """Take the next part of a promotion when the world has done the present one."""
-    stable, canary = observation.stable, observation.canary
-    if stable is None:
+    if observation.stable is None:
         return replace(release, message=f"workload {release.plan.stable} does not exist any more")
-    settled = observation.stable_holds_judged and stable.rolled_out
     match release.stage:
         case Stage.COPYING:
-            canary_serves = canary is not None and canary.can_serve and canary.revision == release.revision
             # An unjudged or dead canary may not keep the traffic; stable's pods, old or new, are known.
-            if settled or (observation.stable_holds_judged and not canary_serves and stable.can_serve):
+            urgent = observation.stable_holds_judged and not canary_carries_judged(release, observation)
+            if is_settled(observation) or (urgent and stable_can_carry(observation)):
                 return release.at(Stage.RETURNING, now)
             return release
         case Stage.RETURNING:
-            if settled and observation.routes.max_canary_percent == 0:
+            if is_settled(observation) and traffic_has_left(observation):
                 return release.at(Stage.DRAINING, now)
             return release
         case _:
-            patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
-            waited = now - release.stage_since > patience
-            if waited or (is_drained(release, now) and not may_scale_down(release, observation)):
-                message = f"revision {release.revision} is stable now"
-                return release.to(Phase.SUCCEEDED, Reason.PROMOTED, message, now)
-            return release
+            if not drain_is_over(release, observation, now):
+                return release
+            message = f"revision {release.revision} is stable now"
+            return release.to(Phase.SUCCEEDED, Reason.PROMOTED, message, now)

@@ -91,13 +91,21 @@ class Release:
     """The canary's weight when the rollback began; kept while stable's template is being restored."""
     ending: Phase = Phase.ROLLED_BACK
     """Where a rollback leads to: RolledBack or Superseded."""
-    stable_revision: str = ""
-    """Stable's revision before promotion."""
     previous_template: str | None = None
     """Stable's pod template before promotion (JSON), kept so that promotion is reversible."""
     original_weights: Mapping[str, int] | None = None
     """By ``virtualservice/route-index``: the canary's weight before the release; for people to read."""
     finished_at: float | None = None
+    person_since: float | None = None
+    """Since when the release waits for a person; None while it does not."""
+    person_waited_seconds: float = 0.0
+    """How long it has waited for people before."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the canary has traffic on the strength of evidence, which is therefore gathered."""
+        judged = self.phase in {Phase.PROGRESSING, Phase.HELD}
+        return judged or (self.phase is Phase.PROMOTING and self.stage is Stage.COPYING)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,8 @@ never send traffic to a stable that cannot serve: then it stays where it works, 
 
 from dataclasses import dataclass, replace
 
-from canary.domain.effects import is_drained, may_scale_down
+from canary.domain.carriers import canary_carries_judged, is_settled, stable_can_carry, traffic_has_left
+from canary.domain.effects import drain_is_over
 from canary.domain.observation import Observation
 from canary.domain.plan import OnNoData
 from canary.domain.release import Phase, Release, Stage, canary_weight
@@ -15,10 +16,12 @@ from canary.domain.waiting import deadline_passed
 
 __all__ = ["LACK_OF_EVIDENCE", "Cause", "advance_rollback", "cause_to_end", "roll_back"]
 
-SCALE_DOWN_PATIENCE_SECONDS = 60.0
-"""How long to wait, after the drain, for the canary's pods to go before the release ends without them."""
-PROMOTION_PATIENCE_SECONDS = 900.0
-"""How long stable may take to roll out the judged template."""
+ROLLOUT_PATIENCE_SECONDS = 900.0
+"""How long stable may take to roll out a template, the judged one or its previous one."""
+UNSEEN_PATIENCE_SECONDS = 60.0
+"""How long to wait for routes that cannot be made out before the release ends without touching the pods."""
+LASTING_SECONDS = 30.0
+"""A deadline rolls back for lack of data only when it has lasted: one failed look is none."""
 STAYS = "; traffic stays where it is: no pod of "
 LACK_OF_EVIDENCE = frozenset({Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.TOO_FEW_REQUESTS, Reason.SUSPICION})
 
@@ -37,22 +40,21 @@ class Cause:
 def cause_to_end(release: Release, observation: Observation, now: float) -> Cause | None:
     """Return the first cause to end ``release``, people's wishes first; None when there is none."""
     return (
-        _asked_to_end(observation)
+        _asked_to_end(release, observation)
         or _workload_gone_wrong(release, observation, now)
         or _judged_bad(release)
         or _out_of_time(release, now)
     )
 
 
-def _asked_to_end(observation: Observation) -> Cause | None:
+def _asked_to_end(release: Release, observation: Observation) -> Cause | None:
     if observation.requests.abort is not None:
         return Cause(Reason.ABORTED, observation.requests.abort, leave_canary_at_once=False)
-    if observation.plan is None and not observation.plan_problems:
-        return Cause(
-            Reason.OPTED_OUT,
-            "the service is gone or no longer annotated canaryctl.dev/enabled",
-            leave_canary_at_once=False,
-        )
+    # Once stable runs what was judged, returning traffic to it is all that opting out asks for.
+    nearly_done = release.phase is Phase.PROMOTING and release.stage is not Stage.COPYING
+    if observation.plan is None and not observation.plan_problems and not nearly_done:
+        message = "the service is gone or no longer annotated canaryctl.dev/enabled"
+        return Cause(Reason.OPTED_OUT, message, leave_canary_at_once=False)
     return None
 
 
@@ -62,12 +64,8 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
     canary = observation.canary
     if canary is None:
         return Cause(Reason.CANARY_MISSING, f"workload {release.plan.canary} does not exist any more")
-    if canary.revision and canary.revision != release.revision:
-        if observation.canary_matches_stable:
-            message = f"{canary.name} went back to what stable runs"
-            return Cause(Reason.MATCHES_STABLE, message, Phase.SUPERSEDED)
-        message = f"{canary.name} now carries revision {canary.revision}, which is judged from its first step"
-        return Cause(Reason.NEW_REVISION, message, Phase.SUPERSEDED)
+    if canary.revision not in {"", release.revision}:
+        return _another_revision(observation, canary.name, canary.revision)
     if release.phase is Phase.PENDING:
         return None
     if canary.trouble:
@@ -82,26 +80,38 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
     return None
 
 
+def _another_revision(observation: Observation, canary: str, revision: str) -> Cause:
+    if observation.canary_matches_stable:
+        return Cause(Reason.MATCHES_STABLE, f"{canary} went back to what stable runs", Phase.SUPERSEDED)
+    message = f"{canary} now carries revision {revision}, which is judged from its first step"
+    return Cause(Reason.NEW_REVISION, message, Phase.SUPERSEDED)
+
+
 def _promotion_gone_wrong(release: Release, observation: Observation, now: float) -> Cause | None:
-    stable = observation.stable
-    if stable is None:
+    """What ends a promotion. Once stable has proven ready, only a person does."""
+    stable, canary = observation.stable, observation.canary
+    if release.stage is Stage.DRAINING or stable is None:
         return None
-    if observation.judged_template_gone and not observation.stable_holds_judged:
+    copying, holds = release.stage is Stage.COPYING, observation.stable_holds_judged
+    if copying and observation.judged_template_gone:
         message = f"Kubernetes no longer has the template of revision {release.revision}"
         return Cause(Reason.PROMOTION_FAILED, message, leave_canary_at_once=False)
-    if observation.stable_holds_judged and stable.trouble:
+    if copying and not holds and not canary_carries_judged(release, observation) and stable.can_serve:
+        if canary is not None and canary.revision not in {"", release.revision}:
+            return _another_revision(observation, canary.name, canary.revision)
+        return Cause(Reason.CANARY_NOT_READY, f"no pod of {release.plan.canary} is ready any more")
+    if holds and stable.trouble:
         message = f"{stable.name} does not run the judged template: {stable.trouble}"
         return Cause(Reason.PROMOTION_FAILED, message, leave_canary_at_once=False)
-    if now - release.phase_since > PROMOTION_PATIENCE_SECONDS and not stable.rolled_out:
-        message = f"{stable.name} was not ready {PROMOTION_PATIENCE_SECONDS:.0f} s after promotion began"
+    if now - release.stage_since > ROLLOUT_PATIENCE_SECONDS and not is_settled(observation):
+        message = f"{stable.name} did not run the judged template after {ROLLOUT_PATIENCE_SECONDS:.0f} s"
         return Cause(Reason.PROMOTION_FAILED, message, leave_canary_at_once=False)
     return None
 
 
 def _judged_bad(release: Release) -> Cause | None:
     verdict = release.verdict
-    may_convict = release.phase in {Phase.PROGRESSING, Phase.HELD} or release.stage is Stage.COPYING
-    if verdict is not None and may_convict and verdict.outcome is Outcome.FAIL:
+    if verdict is not None and release.is_judged and verdict.outcome is Outcome.FAIL:
         return Cause(verdict.reason, verdict.sentence)
     return None
 
@@ -112,54 +122,72 @@ def _out_of_time(release: Release, now: float) -> Cause | None:
     if release.phase is Phase.PENDING:
         if release.reason is Reason.GATE_CLOSED:
             return None
-        return Cause(Reason.DEADLINE_EXCEEDED, f"not ready to begin in time: {release.message}")
+        # The obstacle's own reason: whether the revision may be tried again by itself depends on it.
+        return Cause(release.reason, f"not ready to begin in time: {release.message}")
     verdict = release.verdict
-    lacks_evidence = verdict is not None and verdict.reason in LACK_OF_EVIDENCE
-    if lacks_evidence and release.plan.on_no_data is OnNoData.ROLLBACK:
-        return Cause(Reason.DEADLINE_EXCEEDED, f"no verdict in time: {verdict.sentence if verdict else ''}")
-    return None
+    if verdict is None or verdict.reason not in LACK_OF_EVIDENCE:
+        return None
+    fleeting = verdict.reason is Reason.NO_DATA and now - release.evidence.evaluated_until < LASTING_SECONDS
+    if fleeting or release.plan.on_no_data is not OnNoData.ROLLBACK:
+        return None
+    return Cause(Reason.DEADLINE_EXCEEDED, f"no verdict in time: {verdict.sentence}")
 
 
 def roll_back(release: Release, cause: Cause, now: float) -> Release:
     """Begin to end ``release``; stable's template is restored first when it may have been changed."""
     restoring = release.phase is Phase.PROMOTING and release.previous_template is not None
-    return replace(
+    ended = replace(
         release.to(Phase.ROLLING_BACK, cause.reason, cause.message, now),
-        stage=Stage.RESTORING if restoring else Stage.RETURNING,
         held_weight=0 if cause.leave_canary_at_once else canary_weight(release),
         ending=cause.ending,
     )
+    return ended.at(Stage.RESTORING if restoring else Stage.RETURNING, now)
 
 
 def advance_rollback(release: Release, observation: Observation, now: float) -> Release:
     """Take the next part of a rollback when the world has done the present one."""
-    stable, canary = observation.stable, observation.canary
     match release.stage:
         case Stage.RESTORING:
-            if observation.stable_holds_previous and stable is not None and stable.rolled_out:
-                return release.at(Stage.RETURNING, now)
-            if (canary is None or not canary.can_serve) and stable is not None and stable.can_serve:
-                return replace(release, held_weight=0)
-            return release
+            return _advance_restoring(release, observation, now)
         case Stage.RETURNING:
-            abandoned = stable is None and release.reason is Reason.OPTED_OUT
-            if observation.routes.max_canary_percent > 0 and not abandoned:
-                return _waiting_for_stable(release, observation)
-            if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
-                return _finish(release, now)
-            return release.at(Stage.DRAINING, now)
+            return _advance_returning(release, observation, now)
         case _:
-            patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
-            waited = now - release.stage_since > patience
-            if waited or (is_drained(release, now) and not may_scale_down(release, observation)):
-                return _finish(release, now)
-            return release
+            return _finish(release, now) if drain_is_over(release, observation, now) else release
+
+
+def _advance_restoring(release: Release, observation: Observation, now: float) -> Release:
+    stable = observation.stable
+    if stable is None:
+        return release.at(Stage.RETURNING, now)
+    restored = observation.stable_holds_previous and stable.rolled_out
+    edited = not (
+        observation.stable_holds_previous
+        or observation.stable_holds_judged
+        or observation.judged_template_gone
+    )
+    # A template that somebody else has written since is theirs; and patience ends where stable can serve.
+    impatient = now - release.stage_since > ROLLOUT_PATIENCE_SECONDS
+    if restored or (stable.can_serve and (edited or impatient)):
+        return release.at(Stage.RETURNING, now)
+    if not canary_carries_judged(release, observation) and stable.can_serve:
+        return replace(release, held_weight=0)
+    return release
+
+
+def _advance_returning(release: Release, observation: Observation, now: float) -> Release:
+    abandoned = observation.stable is None and release.reason is Reason.OPTED_OUT
+    unseen = not observation.routes.is_known and now - release.stage_since > UNSEEN_PATIENCE_SECONDS
+    if not (traffic_has_left(observation) or abandoned or unseen):
+        return _waiting_for_stable(release, observation)
+    if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
+        return _finish(release, now)
+    return release.at(Stage.DRAINING, now)
 
 
 def _waiting_for_stable(release: Release, observation: Observation) -> Release:
     """Say so when traffic cannot go back because nothing would answer there."""
     cause = release.message.split(STAYS)[0]
-    if observation.stable is not None and observation.stable.can_serve:
+    if stable_can_carry(observation):
         return replace(release, message=cause)
     return replace(release, message=f"{cause}{STAYS}{release.plan.stable} is ready to take it")
 

@@ -13,7 +13,16 @@ from canary.domain.waiting import Obstacle
 
 __all__ = ["Predecessor", "next_release"]
 
-NOT_ITS_FAULT = frozenset({Reason.OPTED_OUT, Reason.ROUTES_INVALID, Reason.ROUTES_MISSING})
+NOT_ITS_FAULT = frozenset(
+    {
+        Reason.CANARY_MISSING,
+        Reason.OPTED_OUT,
+        Reason.ROUTES_INVALID,
+        Reason.ROUTES_MISSING,
+        Reason.STABLE_MISSING,
+        Reason.STABLE_NOT_READY,
+    }
+)
 """Endings that say nothing about the revision: it may be tried again without being asked for."""
 
 

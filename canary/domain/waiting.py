@@ -6,6 +6,7 @@ from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
+from canary.domain.weight import percent_of, split_total
 
 __all__ = ["Obstacle", "blocked_by", "deadline_passed", "start_blocked_by"]
 
@@ -19,8 +20,10 @@ class Obstacle:
 
 
 def deadline_passed(release: Release, now: float) -> bool:
-    """Whether the release has lasted longer than its plan allows."""
-    return now - release.created_at > release.plan.deadline_seconds
+    """Whether the release has lasted longer than its plan allows, time waiting for people left aside."""
+    waiting = now - release.person_since if release.person_since is not None else 0.0
+    waited = release.person_waited_seconds + waiting
+    return now - release.created_at - waited > release.plan.deadline_seconds
 
 
 def start_blocked_by(release: Release, observation: Observation) -> Obstacle | None:
@@ -32,10 +35,28 @@ def start_blocked_by(release: Release, observation: Observation) -> Obstacle | N
         return Obstacle(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
     if not observation.routes.routes:
         return Obstacle(Reason.ROUTES_MISSING, "no route sends traffic to both workloads")
+    too_coarse = _too_coarse(release, observation)
+    if too_coarse is not None:
+        return too_coarse
     if observation.routes.max_canary_percent > 0:
         return Obstacle(Reason.STARTED, "returning the weights to 100/0 before the first step")
     if Gate.FIRST_STEP in release.plan.gates - observation.requests.approved:
         return Obstacle(Reason.GATE_CLOSED, "gate first-step waits for an approval")
+    return None
+
+
+def _too_coarse(release: Release, observation: Observation) -> Obstacle | None:
+    """Weights that cannot express a step to within a factor of two would make another plan of it."""
+    for route in observation.routes.routes:
+        for step in release.plan.steps:
+            real = percent_of(split_total(max(1, route.split.total), step.weight))
+            if not step.weight / 2 <= real <= step.weight * 2:
+                message = (
+                    f"VirtualService {route.virtual_service}, {route.name}: the two weights sum to "
+                    f"{route.split.total}, of which {step.weight} % would be {real:.0f} %; "
+                    "let them sum to 100"
+                )
+                return Obstacle(Reason.ROUTES_INVALID, message)
     return None
 
 

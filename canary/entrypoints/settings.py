@@ -22,6 +22,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from canary.domain.duration import format_duration, parse_duration
 
@@ -224,8 +225,11 @@ class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(Group):
+class Settings(Group, BaseSettings):
     """Everything. Only ``prometheus.url`` has no default."""
+
+    # Undecoded: lists and maps in variables are not written in JSON.
+    model_config = SettingsConfigDict(env_prefix="CANARY_", env_nested_delimiter="__", enable_decoding=False)
 
     prometheus: PrometheusSettings
     kubernetes: KubernetesSettings = KubernetesSettings()

@@ -1,20 +1,25 @@
 """Finding the settings: flags win over environment variables, those over the file, that over the defaults.
 
+``pydantic-settings`` reads and merges them. What is added here is that nothing is ignored: an unknown key or
+variable is a problem, and so is a key that stands twice, because a typo must never silently mean a default.
 Whatever is wrong anywhere is reported at once, each problem with where it stands, what was found and what
-would be right. Nothing is ignored: an unknown key or variable is a problem, and so is a key that stands
-twice, because a typo must never silently mean a default. A variable that is set to nothing counts as not set.
+would be right. A variable that is set to nothing counts as not set.
 """
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    YamlConfigSettingsSource,
+)
 
 from canary.domain.errors import Problem
 from canary.entrypoints.settings import Settings
@@ -22,9 +27,13 @@ from canary.entrypoints.settings_keys import Key, key_paths, option_of, text_of,
 
 __all__ = ["CONFIG_VARIABLE", "InvalidSettings", "load_settings"]
 
-PREFIX: Final = "CANARY_"
+PREFIX: Final = Settings.model_config["env_prefix"]
 CONFIG_VARIABLE: Final = "CANARY_CONFIG"
+TESTS_PREFIX: Final = "CANARY_TEST_"
+"""Of variables that tell the project's own tests something."""
 LONGEST_FOUND: Final = 80
+NOT_SHOWN: Final = "a value that is not shown"
+_WRITE_A_MAPPING: Final = "write a YAML mapping with the groups " + ", ".join(Settings.model_fields)
 _SERVICE_LINK: Final = re.compile(
     r"CANARY_([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -38,17 +47,6 @@ class InvalidSettings(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A value, and where it was found."""
-
-    value: object
-    where: str
-
-
-_Values = dict[Key, _Found]
 
 
 class _Twice(yaml.constructor.ConstructorError):
@@ -66,6 +64,76 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Variables(EnvSettingsSource):
+    """The library's source, but of the variables it is handed, and strict about their names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._environ = environ
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        known = [variable_of(key) for key in key_paths()]
+        found: dict[str, str | None] = {}
+        for variable, text in sorted(self._environ.items()):
+            if variable in known:
+                if text:
+                    found[variable.lower()] = text
+            elif variable.startswith(PREFIX) and not _belongs_elsewhere(variable, text):
+                remedy = _did_you_mean(variable, [CONFIG_VARIABLE, *known])
+                self.problems.append(Problem(variable, "an unknown environment variable", remedy))
+        return found
+
+
+class _File(YamlConfigSettingsSource):
+    """The library's source, but strict: that one passes over a missing file, and trips over a list."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.problems: list[Problem] = []
+        self.unread: list[Key] = []
+        """Groups that may well say something, but not so that it can be read; ``()`` is all of them."""
+        # The library takes the path "." for none.
+        self._path = path
+        super().__init__(Settings, path)
+
+    def _read_files(self, files: Any, deep_merge: bool = False) -> dict[str, Any]:  # noqa: ARG002 - theirs
+        document: Any = None
+        try:
+            if self._path is not None:
+                document = yaml.load(self._path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as exc:
+            self.problems.append(_unreadable(str(self._path), exc))
+        else:
+            if document is None or isinstance(document, dict):
+                # Without the group, the missing url would be reported as a missing group.
+                return {"prometheus": {}} | self._known(document or {}, ())
+            self.problems.append(Problem(str(self._path), f"a {type(document).__name__}", _WRITE_A_MAPPING))
+        self.unread.append(())
+        return {}
+
+    def _known(self, mapping: Mapping[Any, Any], prefix: Key) -> dict[str, Any]:
+        """Return what stands under known keys; an empty group says nothing."""
+        kept: dict[str, Any] = {}
+        for name, value in mapping.items():
+            key = (*prefix, str(name))
+            if key in key_paths():
+                kept[key[-1]] = value
+            elif not any(each[: len(key)] == key for each in key_paths()):
+                remedy = _did_you_mean(text_of(key), [text_of(each) for each in key_paths()])
+                self.problems.append(Problem(self.place_of(key), "an unknown key", remedy))
+            elif isinstance(value, dict):
+                kept[key[-1]] = self._known(value, key)
+            elif value is not None:
+                # A variable of this group would win over it, and nobody would hear of it.
+                problem = Problem(self.place_of(key), NOT_SHOWN, "write a mapping of keys to values")
+                self.problems.append(problem)
+                self.unread.append(key)
+        return kept
+
+    def place_of(self, key: Key) -> str:
+        return f"{self._path}: {text_of(key)}"
+
+
 def load_settings(
     flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None
 ) -> Settings:
@@ -74,148 +142,97 @@ def load_settings(
     ``flags`` are values by key, such as ``{"controller.tick": "5s"}``; ``config`` is the file that a flag
     names, which wins over the one that CANARY_CONFIG names.
     """
-    file = config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
-    problems: list[Problem] = []
-    found: _Values = {}
-    unread = False
-    if file is not None:
-        read = _read_file(file, problems)
-        unread = read is None
-        found |= read or {}
-    found |= _read_environment(environ, problems)
-    for name, value in flags.items():
-        key = tuple(name.split("."))
-        found[key] = _Found(value, option_of(key) or text_of(key))
+    named = environ.get(CONFIG_VARIABLE)
+    file, variables = _File(config or (Path(named) if named else None)), _Variables(environ)
+    problems = file.problems + variables.problems
+
+    def place_of(key: Key) -> str:
+        if text_of(key) in flags:
+            return option_of(key) or text_of(key)
+        variable = variable_of(key)
+        return variable if variable.lower() in variables.env_vars else file.place_of(key)
+
     try:
-        settings = Settings.model_validate(_nested(found))
+        settings = _merged(flags, variables, file)
     except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-        # What is missing may well stand in the file that could not be read.
-        problems += [_problem(each, found) for each in errors if not (unread and each["type"] == "missing")]
+        for error in exc.errors(include_url=False):
+            # What is missing may well stand in what could not be read.
+            unread = any(error["loc"][: len(key)] == key for key in file.unread)
+            if not (unread and error["type"] == "missing"):
+                problems.append(_problem(error, place_of))
     if problems:
         raise InvalidSettings(problems)
     return settings
 
 
-def _read_file(path: Path, problems: list[Problem]) -> _Values | None:
-    """Return what the file says; None when it cannot be read, which is one problem."""
-    mapping = "a YAML mapping with the groups " + ", ".join(Settings.model_fields)
-    try:
-        document: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
-    except OSError as exc:
-        problems.append(Problem(str(path), exc.strerror or "an unreadable file", "name a readable file"))
-        return None
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        # Only the place: the lines that YAML quotes may hold secrets.
-        mark = getattr(exc, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        if isinstance(exc, _Twice):
-            problems.append(Problem(place, f"the key {exc.problem} a second time", "keep one of the two"))
-        else:
-            problems.append(Problem(place, "something that is not YAML", f"write {mapping}"))
-        return None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        problems.append(Problem(str(path), f"a {type(document).__name__}", f"write {mapping}"))
-        return None
-    values: _Values = {}
-    known = key_paths()
-    for key, value in _leaves(document, (), known):
-        where = f"{path}: {text_of(key)}"
-        if key in known or _is_group(key, known):
-            values[key] = _Found(value, where)
-        else:
-            problems.append(
-                Problem(where, "an unknown key", _did_you_mean(text_of(key), map(text_of, known)))
-            )
-    return values
+def _merged(flags: Mapping[str, object], *sources: PydanticBaseSettingsSource) -> Settings:
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: Any,  # noqa: ARG003 - the library's signature
+            init_settings: PydanticBaseSettingsSource,
+            *_: Any,
+            **__: Any,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings, *sources)
+
+    # The library asks a class for its sources, and values of two classes are never equal.
+    return Settings.model_construct(**dict(Sourced(**_nested(flags))))
 
 
-def _leaves(document: Mapping[Any, Any], prefix: Key, known: Sequence[Key]) -> Iterator[tuple[Key, object]]:
-    for name, value in document.items():
-        key = (*prefix, str(name))
-        if isinstance(value, dict) and _is_group(key, known):
-            yield from _leaves(value, key, known)
-        elif value is not None or not _is_group(key, known):
-            yield key, value
+def _unreadable(path: str, exc: Exception) -> Problem:
+    if isinstance(exc, OSError):
+        return Problem(path, exc.strerror or "an unreadable file", "name a readable file")
+    # Only the place: the lines that YAML quotes may hold secrets.
+    mark = getattr(exc, "problem_mark", None)
+    place = f"{path}:{mark.line + 1}" if mark is not None else path
+    if isinstance(exc, _Twice):
+        return Problem(place, f"the key {exc.problem} a second time", "keep one of the two")
+    return Problem(place, "something that is not YAML", _WRITE_A_MAPPING)
 
 
-def _is_group(key: Key, known: Sequence[Key]) -> bool:
-    return any(len(each) > len(key) and each[: len(key)] == key for each in known)
-
-
-def _read_environment(environ: Mapping[str, str], problems: list[Problem]) -> _Values:
-    by_variable = {variable_of(key): key for key in key_paths()}
-    values: _Values = {}
-    for variable, text in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
-            continue
-        if variable in by_variable:
-            if text:
-                values[by_variable[variable]] = _Found(text, variable)
-        elif not _is_service_link(variable, text):
-            remedy = _did_you_mean(variable, [CONFIG_VARIABLE, *by_variable])
-            problems.append(Problem(variable, "an unknown environment variable", remedy))
-    return values
-
-
-def _is_service_link(variable: str, text: str) -> bool:
+def _belongs_elsewhere(variable: str, text: str) -> bool:
+    if variable == CONFIG_VARIABLE or variable.startswith(TESTS_PREFIX):
+        return True
     # CANARY_HTTP_PORT is a Service's when it holds a URL such as tcp://10.0.0.1:80, and else a typo of ours.
     is_whole = variable.endswith("_PORT") and not variable.endswith(("_SERVICE_PORT", *_PROTOCOL_PORTS))
     return _SERVICE_LINK.fullmatch(variable) is not None and (not is_whole or "://" in text)
 
 
-def _did_you_mean(name: str, known: Any) -> str:
-    names = list(known)
+def _did_you_mean(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
 
 
-def _nested(found: _Values) -> dict[str, Any]:
+def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for key, each in found.items():
+    for text, value in flags.items():
+        *groups, name = text.split(".")
         node = tree
-        for name in key[:-1]:
-            inner = node.setdefault(name, {})
-            # A group that a file gives as a plain value: pydantic reports that, not what lies below it.
-            if not isinstance(inner, dict):
-                break
-            node = inner
-        else:
-            node[key[-1]] = each.value
-    # Without it the missing url would be reported as a missing group.
-    tree.setdefault("prometheus", {})
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = value
     return tree
 
 
-def _problem(error: ErrorDetails, found: _Values) -> Problem:
-    location: Key = tuple(str(part) for part in error["loc"] if part != "[key]")
-    key = next((location[:end] for end in range(len(location), 0, -1) if location[:end] in found), location)
-    where = found[key].where if key in found else _where_to_set(key)
+def _problem(error: ErrorDetails, place_of: Callable[[Key], str]) -> Problem:
+    location: Key = tuple(str(part) for part in error["loc"])
     if error["type"] == "missing":
-        return Problem(_where_to_set(location), "nothing", "set it: it has no default")
-    remedy = _remedy(error)
-    if key not in found:
-        return Problem(text_of(key) or "settings", "settings that do not fit together", remedy)
-    return Problem(where, _shown(key, found[key].value), remedy)
-
-
-def _where_to_set(key: Key) -> str:
-    option = option_of(key)
-    return f"{text_of(key)} ({option + ', ' if option else ''}{variable_of(key)})"
-
-
-def _remedy(error: ErrorDetails) -> str:
-    if "error" in error.get("ctx", {}):
-        return str(error["ctx"]["error"])
-    message = "write a mapping of keys to values" if error["type"] == "model_type" else error["msg"]
-    return (message[:1].lower() + message[1:]).replace("input should be", "it should be")
+        option = option_of(location)
+        where = f"{text_of(location)} ({option + ', ' if option else ''}{variable_of(location)})"
+        return Problem(where, "nothing", "set it: it has no default")
+    remedy = str(error["ctx"]["error"]) if "error" in error.get("ctx", {}) else error["msg"]
+    remedy = (remedy[:1].lower() + remedy[1:]).replace("input should be", "it should be")
+    key = next((each for each in key_paths() if location[: len(each)] == each), None)
+    if key is None:
+        return Problem(text_of(location) or "settings", "settings that do not fit together", remedy)
+    return Problem(place_of(key), _shown(key, error["input"]), remedy)
 
 
 def _shown(key: Key, value: object) -> str:
     text = repr(value)
-    # What stands where a group or a header should be may be a credential, and so may a part of a URL.
-    if key not in key_paths() or "headers" in key or "@" in text:
-        return "a value that is not shown"
+    # What stands where a header, a file or a single word should may be a credential; so may a URL's user.
+    if "headers" in key or key[-1].endswith("_file") or isinstance(value, dict | list) or "@" in text:
+        return NOT_SHOWN
     return text if len(text) <= LONGEST_FOUND else text[: LONGEST_FOUND - 1] + "…"

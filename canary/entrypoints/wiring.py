@@ -126,7 +126,7 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
     controller = Controller(
         queue=queue,
         loop=loop,
-        scheduler=_scheduler(settings, queue, ports.observer.targets, collector, heartbeat),
+        scheduler=_scheduler(settings, queue, ports.observer.targets, collector, heartbeat, loop),
         watches=watches,
         leadership=leadership,
         workers=settings.controller.workers,
@@ -164,8 +164,11 @@ def _scheduler(
     targets: Callable[[], tuple[MetricTarget, ...]],
     collector: Collector,
     heartbeat: Heartbeat,
+    loop: Loop,
 ) -> Scheduler:
-    return Scheduler(queue, targets, collector.tick, settings.controller.tick_seconds, heartbeat.beat)
+    return Scheduler(
+        queue, targets, collector.tick, settings.controller.tick_seconds, loop.data_came, heartbeat.beat
+    )
 
 
 def _reconciler_settings(settings: Settings) -> ReconcilerSettings:

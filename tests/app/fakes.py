@@ -62,9 +62,9 @@ class FakeWorkloads:
         self.world.deploy(stable.name, template)
         self.world.after_write(self.world.writes)
 
-    def holds_template_of(self, key: ServiceKey, plan: Plan, revision: str) -> bool:
+    def holds_template_of(self, key: ServiceKey, plan: Plan, stable: Workload, revision: str) -> bool:
         template = revision.removeprefix("hash-")
-        if template not in self.world.templates[plan.canary]:
+        if plan.canary not in self.world.deployments or template not in self.world.templates[plan.canary]:
             raise NotFound(revision)
         return self.world.deployments[plan.stable].template == template
 
@@ -96,6 +96,8 @@ class FakeRoutes:
             for name, splits in self.world.routes.items()
             for index, split in enumerate(splits)
         )
+        if self.world.routes_hidden:
+            routes = ()
         versions = {name: str(self.world.route_version) for name in self.world.routes}
         host = "checkout.shop.svc.cluster.local"
         return Routes(routes, versions, host, host, problems=self.world.route_problems)

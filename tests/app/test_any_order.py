@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.release import Phase
 from tests.app.simulation import Simulation, opted_in
-from tests.app.world import Behaviour, Crash, World
+from tests.app.test_hard_ends import AMBIGUOUS
+from tests.app.world import Behaviour, Crash, Deployment, World
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -56,6 +57,35 @@ class AnyOrder(RuleBasedStateMachine):
     def the_annotation_goes_or_returns(self, wanted: bool) -> None:
         self.world.annotations = opted_in(max_error_rate="1%") if wanted else None
 
+    @precondition(lambda self: self.version < 5)
+    @rule(name=st.sampled_from(["checkout", "checkout-canary"]))
+    def somebody_deletes_a_workload_and_makes_it_anew(self, name: str) -> None:
+        gone = self.world.deployments.pop(name)
+        self.simulation.run(3)
+        template = "v1" if name == "checkout" else gone.template
+        anew = Deployment(name, template, max(gone.replicas, 1), version=gone.version + 1)
+        anew.changed_at, anew.was_serving = self.world.now_at, False
+        self.world.deployments[name] = anew
+
+    @rule()
+    def somebody_reverts_stable(self) -> None:
+        self.world.deploy("checkout", "v1")
+
+    @precondition(lambda self: bool(self.world.releases))
+    @rule()
+    def somebody_deletes_the_newest_release(self) -> None:
+        self.world.releases.pop(list(self.world.releases)[-1])
+
+    @rule(hidden=st.booleans(), wrong=st.booleans())
+    def routes_go_wrong_or_right(self, hidden: bool, wrong: bool) -> None:
+        self.world.route_problems = (AMBIGUOUS,) if wrong else ()
+        self.world.routes_hidden = wrong and hidden
+
+    @rule(paused=st.booleans())
+    def somebody_pauses_or_resumes(self, paused: bool) -> None:
+        if self.world.annotations is not None:
+            self.world.annotations["canaryctl.dev/paused"] = "true" if paused else "false"
+
     @rule(applied=st.booleans(), later=st.integers(1, 4))
     def the_process_dies_at_a_write(self, applied: bool, later: int) -> None:
         doomed = self.world.writes + later
@@ -87,6 +117,9 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In a world that calms down, everything comes to rest with all traffic on a ready stable."""
         self.world.dead, self.world.no_data = set(), None
+        self.world.route_problems, self.world.routes_hidden = (), False
+        if self.world.annotations is not None:
+            self.world.annotations["canaryctl.dev/paused"] = "false"
         for name in self.pushed:
             self.world.behaviours[name] = Behaviour()
         self.simulation.run(1500)

@@ -55,9 +55,7 @@ class World:
     dead: set[str] = field(default_factory=set)
     rate: float = 100.0
     no_data: NoData | None = None
-    unattributed: bool = False
     now_at: float = EPOCH
-    """Requests to a dead canary never reach a workload."""
 
     def __post_init__(self) -> None:
         self.deployments = {
@@ -78,7 +76,7 @@ class World:
         self.after_write: Callable[[int], None] = lambda number: None
         self.templates = {"checkout-canary": {"v1"}}
         self.route_problems: tuple[Problem, ...] = ()
-        self.service_exists = True
+        self.routes_hidden = False
 
     # Time and traffic
 

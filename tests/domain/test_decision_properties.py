@@ -121,6 +121,7 @@ def ideal(release: Release, percent: int) -> Observation:
         canary=canary,
         routes=Routes((Route("checkout", 0, "main", Split(100 - percent, percent)),)),
         stable_holds_previous=True,
+        requests=Requests(abort="aborted by ada"),
     )
 
 

@@ -1,11 +1,13 @@
 """Settings: who wins, that nothing is ignored, and that every problem says where it stands."""
 
 import itertools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from pydantic import ValidationError
 
@@ -105,6 +107,37 @@ def test_variables_that_kubernetes_sets_for_a_service_called_canary_are_not_mist
     assert load_settings({}, URL | links) == load_settings({}, URL)
 
 
+def test_variable_of_the_projects_own_tests_does_not_keep_a_controller_from_starting() -> None:
+    environ = URL | {"CANARY_TEST_KUBECONFIG": "/home/dev/kind.yaml"}
+    assert load_settings({}, environ) == load_settings({}, URL)
+
+
+def test_only_the_variables_that_are_handed_over_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY_HTTP__PORT", "9000")
+    assert load_settings({}, URL).http.port == 8080
+
+
+def test_every_setting_has_a_variable_that_says_what_the_file_says(tmp_path: Path) -> None:
+    text = """
+prometheus: {url: http://p, timeout: 3s, bearer_token_file: token, ca_file: ca.pem, client_key_file: key.pem,
+  client_certificate_file: cert.pem, reporter: destination, scrape_interval: 5s, lag: 1s}
+kubernetes: {kubeconfig: kube.yaml, context: production, namespaces: "shop, pay"}
+controller: {tick: 1s, workers: 2, checkpoint_interval: 5s, cluster_domain: local, history_limit: 3}
+leadership: {enabled: no, name: lease, namespace: canary, identity: me, lease_duration: 9s,
+  renew_deadline: 6s, retry_period: 1s}
+http: {host: "::", port: 81}
+log: {format: json, level: debug}
+"""
+    groups = yaml.safe_load(text)
+    environ = {
+        variable_of((group, key)): str(groups[group][key]) for group in groups for key in groups[group]
+    }
+    assert load_settings({}, environ) == load_settings({}, {}, written(tmp_path, text))
+    basic = {"username": "canary", "password_file": "password"}
+    environ = {variable_of(("prometheus", "basic_auth", key)): value for key, value in basic.items()}
+    assert masked(load_settings({}, URL | environ))["prometheus"]["basic_auth"] == basic
+
+
 def test_single_underscore_is_a_typo_even_where_a_services_variable_might_stand() -> None:
     (problem,) = problems_of(URL | {"CANARY_HTTP_PORT": "9000"})
     assert problem.endswith("did you mean CANARY_HTTP__PORT?")
@@ -118,6 +151,20 @@ def test_variable_that_is_set_to_nothing_counts_as_not_set() -> None:
 def test_unknown_key_is_an_error_that_names_the_right_one(tmp_path: Path) -> None:
     assert file_problems(tmp_path, "controller: {tik: 5s}") == [
         "/controller.yaml: controller.tik: found an unknown key; did you mean controller.tick?"
+    ]
+
+
+@pytest.mark.parametrize("text", ["Controller: {tick: 5s}", "controller: {TICK: 5s}", "7: {}"])
+def test_key_counts_only_as_it_is_spelt(tmp_path: Path, text: str) -> None:
+    (problem,) = file_problems(tmp_path, text)
+    assert "found an unknown key" in problem
+
+
+def test_group_that_the_file_garbles_is_not_hidden_by_its_variables(tmp_path: Path) -> None:
+    config = written(tmp_path, f"prometheus: {SECRET}\nhttp: 80\nlog:\n")
+    assert problems_of({"CANARY_HTTP__PORT": "81", "CANARY_LOG__LEVEL": "debug"}, config) == [
+        f"{config}: {group}: found a value that is not shown; write a mapping of keys to values"
+        for group in ("prometheus", "http")
     ]
 
 
@@ -186,6 +233,21 @@ def test_file_that_does_not_exist_is_a_problem_not_a_default(tmp_path: Path) -> 
     assert problem.endswith("missing.yaml: found No such file or directory; name a readable file")
 
 
+def test_directory_is_no_file_of_settings() -> None:
+    (problem,) = problems_of({}, Path())
+    assert problem == ".: found Is a directory; name a readable file"
+
+
+def test_file_may_be_a_pipe(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"http: {port: 81}")
+    os.close(writer)
+    try:
+        assert load_settings({}, URL, Path(f"/dev/fd/{reader}")).http.port == 81
+    finally:
+        os.close(reader)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -194,6 +256,8 @@ def test_file_that_does_not_exist_is_a_problem_not_a_default(tmp_path: Path) -> 
         f"prometheus: {{url: 'http://canary:{SECRET}@h\u2100st'}}",
         f"prometheus: {{basic_auth: 'canary:{SECRET}'}}",
         f"prometheus: {{password: {SECRET}}}",
+        f"prometheus: {{bearer_token_file: {{token: {SECRET}}}}}",
+        f"prometheus: {{reporter: [{SECRET}]}}",
         f"prometheus: {{headers: [{SECRET}]}}",
         f"prometheus: {{headers: {SECRET}}}",
         f'prometheus: {{headers: {{Authorization: "{SECRET}\\n"}}}}',
@@ -239,6 +303,22 @@ prometheus:
     assert (access.basic_auth.username, access.basic_auth.password) == ("canary", SECRET)
     assert access.client_certificate is not None
     assert access.client_certificate.key == Path("key.pem")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file or directory"), (b"caf\xe9", "it is not UTF-8 text")]
+)
+def test_password_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    basic = f"basic_auth: {{username: canary, password_file: {file}}}"
+    settings = load_settings({}, URL, written(tmp_path, f"prometheus: {{{basic}}}"))
+    with pytest.raises(OSError, match="password") as failure:
+        prometheus_access(settings.prometheus)
+    assert str(failure.value) == f"cannot read the password file {file}: {why}"
 
 
 def test_settings_do_not_change_once_they_exist() -> None:

@@ -12,12 +12,9 @@ FAILING_WAITS = frozenset(
     {
         "CrashLoopBackOff",
         "ImagePullBackOff",
-        "ErrImagePull",
         "ErrImageNeverPull",
         "InvalidImageName",
         "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
     }
 )
 """Reasons to wait that do not pass by waiting a little longer."""

@@ -95,10 +95,11 @@ class ReleaseStatus:
     verdict: Verdict | None = None
     held_weight: int = 0
     ending: Phase = Phase.ROLLED_BACK
-    stable_revision: str = ""
     previous_template: str | None = None
     original_weights: Mapping[str, int] | None = None
     finished_at: float | None = None
+    person_since: float | None = None
+    person_waited_seconds: float = 0.0
     progress: str = ""
     weight: int = 0
     conditions: tuple[Condition, ...] = ()

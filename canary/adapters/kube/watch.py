@@ -8,6 +8,7 @@ and jitter for ever, and ``age_seconds`` says since when nothing has been heard.
 Callbacks run in the watch's thread: they must be quick and must not raise.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -132,8 +133,13 @@ class ObjectWatch(Generic[V]):
                 self._back_off(expired)
             except WorldError as error:
                 self._back_off(error)
+            except Exception as defect:
+                # A watch that ended silently would leave the controller with a frozen view: begin anew.
+                logging.getLogger(__name__).exception("defect in the watch of %s", self.name)
+                version = None
+                self._back_off(defect)
 
-    def _back_off(self, error: WorldError) -> None:
+    def _back_off(self, error: Exception) -> None:
         self._failure = str(error)
         self._failures += 1
         ceiling = min(MAX_BACKOFF_SECONDS, BASE_BACKOFF_SECONDS * 2.0 ** min(self._failures - 1, 10))

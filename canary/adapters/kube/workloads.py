@@ -113,10 +113,10 @@ class KubeDeployments:
         template = self._judged(key, plan, found, revision)
         self._patch(found.metadata, [_replace_template(template), *_annotate(found, revision)])
 
-    def holds_template_of(self, key: ServiceKey, plan: Plan, revision: str) -> bool:
+    def holds_template_of(self, key: ServiceKey, plan: Plan, stable: Workload, revision: str) -> bool:
         """Whether stable's template already is what ``promote`` would write for ``revision``."""
-        stable = self._get(key, plan.stable)
-        return same_template(stable.spec.template, self._judged(key, plan, stable, revision))
+        found = self._at(key, stable)
+        return same_template(found.spec.template, self._judged(key, plan, found, revision))
 
     def restore(self, key: ServiceKey, stable: Workload, template: str) -> None:
         """Write a template kept by ``stable_template`` back to stable, guarded by its version."""

@@ -2,7 +2,9 @@
 
 import importlib
 import importlib.util
-from typing import Final
+import signal
+from types import FrameType
+from typing import Final, NoReturn
 
 import click
 
@@ -22,9 +24,17 @@ def demo(context: click.Context, fast: bool, keep: bool, plain: bool) -> None:
     """Run three releases on real traffic, in a cluster that lives on this machine for the time being.
 
     One is healthy, one answers errors and one becomes slow; each ends as it should, or the command fails.
+    Interrupted, it ends and removes everything that it made, and exits with 130 (143 after SIGTERM).
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise CommandFailed(f"the demo needs {', '.join(missing)}: pip install 'canary[sandbox]'")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     run = importlib.import_module("canary.entrypoints.demo").run
     context.exit(run(fast=fast, keep=keep, plain=plain))
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's signature
+    # An exception, because only that lets the sandbox stop its processes and remove its directory.
+    raise SystemExit(128 + number)

@@ -1,0 +1,39 @@
+"""Who can carry traffic: asked wherever a release ends, so that it is answered in one way.
+
+Nothing here looks at weights; it says where they may safely lie.
+"""
+
+from canary.domain.observation import Observation
+from canary.domain.release import Release
+
+__all__ = ["canary_carries_judged", "is_settled", "stable_can_carry", "traffic_has_left"]
+
+
+def canary_carries_judged(release: Release, observation: Observation) -> bool:
+    """Whether the canary has a ready pod, and its pods are of the revision that is judged.
+
+    While Kubernetes has made nothing of a new template yet, the pods still are.
+    """
+    canary = observation.canary
+    return canary is not None and canary.can_serve and canary.revision in {release.revision, ""}
+
+
+def stable_can_carry(observation: Observation) -> bool:
+    """Whether stable has a ready pod."""
+    return observation.stable is not None and observation.stable.can_serve
+
+
+def is_settled(observation: Observation) -> bool:
+    """Whether stable runs the judged template, every pod of it ready.
+
+    When Kubernetes no longer has the judged template to compare with, being rolled out has to do.
+    """
+    stable = observation.stable
+    holds = observation.stable_holds_judged or observation.judged_template_gone
+    return stable is not None and stable.rolled_out and holds
+
+
+def traffic_has_left(observation: Observation) -> bool:
+    """Whether no route gives the canary any weight. Routes that cannot be made out prove nothing."""
+    routes = observation.routes
+    return routes.is_known and routes.max_canary_percent == 0
