@@ -89,7 +89,6 @@ releases = st.builds(
     verdict=st.none() | verdicts,
     held_weight=st.integers(0, 100),
     ending=st.sampled_from(Phase),
-
     previous_template=st.none() | words,
     original_weights=st.none() | st.dictionaries(words, st.integers(0, 100), max_size=2),
     finished_at=st.none() | times,
