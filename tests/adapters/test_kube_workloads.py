@@ -177,7 +177,7 @@ def test_a_revision_that_kubernetes_has_forgotten_is_not_found(kube: Cluster) ->
     with pytest.raises(NotFound, match="no ReplicaSet of revision 0000"):
         workloads.promote(key, PLAN, stable, "0000")
     with pytest.raises(NotFound):
-        holds(kube, workloads, "0000")
+        workloads.holds_template_of(key, PLAN, stable, "0000")
 
 
 def test_a_promotion_is_taken_back_to_the_letter(kube: Cluster) -> None:
