@@ -122,7 +122,8 @@ class Reconciler:
         self._working.pop(key, None)
         self._ports.observer.forget(key)
         if plan is None:
-            self._ports.telemetry.forget(key)
+            if not problems:
+                self._ports.telemetry.forget(key)
             self._insisting.pop(key, None)
             if not problems:
                 self._told.pop(key, None)

@@ -36,4 +36,4 @@ def is_settled(observation: Observation) -> bool:
 def traffic_has_left(observation: Observation) -> bool:
     """Whether no route gives the canary any weight. Routes that cannot be made out prove nothing."""
     routes = observation.routes
-    return routes.is_known and routes.max_canary_percent == 0
+    return bool(routes.routes) and not routes.problems and routes.max_canary_percent == 0

@@ -6,6 +6,7 @@ next pass derives the same effects again, and none when the world already is as 
 
 from dataclasses import dataclass
 
+from canary.domain.carriers import traffic_has_left
 from canary.domain.observation import Observation
 from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Reason
@@ -135,12 +136,12 @@ def _is_drained(release: Release, now: float) -> bool:
 def _may_scale_down(release: Release, observation: Observation) -> bool:
     """Whether the canary's pods are ours to end.
 
-    They are not when they carry another revision, after opt-out, nor while routes cannot be made out that
-    may still send requests to them.
+    They are not when they carry another revision, after opt-out, nor while a route gives them weight, or
+    may do so because it cannot be made out.
     """
     canary = observation.canary
     if canary is None or canary.replicas == 0:
         return False
-    if release.reason is Reason.OPTED_OUT or observation.routes.problems:
+    if release.reason is Reason.OPTED_OUT or not traffic_has_left(observation):
         return False
     return canary.revision == release.revision or observation.canary_matches_stable

@@ -61,12 +61,7 @@ class Routes:
     left_out: tuple[str, ...] = ()
     """Routes and destinations that were found and are none of our business, each in a phrase."""
     problems: tuple[Problem, ...] = ()
-    """Why traffic cannot be shifted; empty when it can."""
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the pair's weights can be seen: routes were found, or there are none and all is well."""
-        return bool(self.routes) or not self.problems
+    """Why traffic cannot be shifted; empty when it can. Never empty when there are no routes."""
 
     @property
     def max_canary_percent(self) -> int:

@@ -40,6 +40,9 @@ def advance_promotion(release: Release, observation: Observation, now: float) ->
                 return release.at(Stage.DRAINING, now)
             return release
         case _:
+            if observation.routes.max_canary_percent > 0:
+                # Somebody gave the canary weight again: its pods may not go before that is gone.
+                return release.at(Stage.RETURNING, now)
             if not drain_is_over(release, observation, now):
                 return release
             message = f"revision {release.revision} is stable now"

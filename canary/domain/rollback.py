@@ -72,11 +72,8 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
         return Cause(Reason.CANARY_FAILING, f"{canary.name}: {canary.trouble}")
     if not canary.can_serve:
         return Cause(Reason.CANARY_NOT_READY, f"no pod of {canary.name} is ready any more")
-    routes = observation.routes
-    if routes.problems:
-        return Cause(Reason.ROUTES_INVALID, str(routes.problems[0]))
-    if not routes.routes:
-        return Cause(Reason.ROUTES_MISSING, "no route sends traffic to both workloads any more")
+    if observation.routes.problems:
+        return Cause(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
     return None
 
 
@@ -152,6 +149,9 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
         case Stage.RETURNING:
             return _advance_returning(release, observation, now)
         case _:
+            if observation.routes.max_canary_percent > 0:
+                # Somebody gave the canary weight again: its pods may not go before that is gone.
+                return release.at(Stage.RETURNING, now)
             return _finish(release, now) if drain_is_over(release, observation, now) else release
 
 
@@ -176,8 +176,12 @@ def _advance_restoring(release: Release, observation: Observation, now: float) -
 
 def _advance_returning(release: Release, observation: Observation, now: float) -> Release:
     abandoned = observation.stable is None and release.reason is Reason.OPTED_OUT
-    unseen = not observation.routes.is_known and now - release.stage_since > UNSEEN_PATIENCE_SECONDS
-    if not (traffic_has_left(observation) or abandoned or unseen):
+    # Nothing that can be seen has weight, but not everything can be seen: not for ever.
+    none_seen = observation.routes.max_canary_percent == 0
+    unseen = none_seen and now - release.stage_since > UNSEEN_PATIENCE_SECONDS
+    if abandoned:
+        return _finish(release, now)
+    if not (traffic_has_left(observation) or unseen):
         return _waiting_for_stable(release, observation)
     if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
         return _finish(release, now)

@@ -18,7 +18,6 @@ NOT_ITS_FAULT = frozenset(
         Reason.CANARY_MISSING,
         Reason.OPTED_OUT,
         Reason.ROUTES_INVALID,
-        Reason.ROUTES_MISSING,
         Reason.STABLE_MISSING,
         Reason.STABLE_NOT_READY,
     }

@@ -38,7 +38,6 @@ class Reason(StrEnum):
     STABLE_MISSING = "StableMissing"
     PROMOTION_FAILED = "PromotionFailed"
     # Routes
-    ROUTES_MISSING = "RoutesMissing"
     ROUTES_INVALID = "RoutesInvalid"
     # People and plans
     STARTED = "Started"

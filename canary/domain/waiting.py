@@ -33,8 +33,6 @@ def start_blocked_by(release: Release, observation: Observation) -> Obstacle | N
         return obstacle
     if observation.routes.problems:
         return Obstacle(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
-    if not observation.routes.routes:
-        return Obstacle(Reason.ROUTES_MISSING, "no route sends traffic to both workloads")
     too_coarse = _too_coarse(release, observation)
     if too_coarse is not None:
         return too_coarse

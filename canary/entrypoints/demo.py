@@ -7,7 +7,8 @@ ended as they should and the VirtualService is as the team wrote it. Nothing is 
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from canary.entrypoints.demo_screen import Screen, screen_for
 from canary.entrypoints.demo_summary import Ending, ReleaseSummary, format_summary, summarise
 from canary.entrypoints.live_view import live_view
 from canary.sandbox.cluster import Sandbox
+from canary.sandbox.control_plane import ControlPlaneMissing, control_plane_with_istio
 from canary.sandbox.processes import Child, ProcessFailed
 from canary.sandbox.showcase import (
     CANARY,
@@ -74,11 +76,17 @@ class DemoFailed(Exception):
     """Something that the demo needs did not happen; the message says what, and where to look."""
 
 
-def run(*, fast: bool = False, keep: bool = False, plain: bool = False) -> int:
+def run(
+    *, fast: bool = False, keep: bool = False, plain: bool = False, real_control_plane: bool = False
+) -> int:
     """Run the demo; return the exit status: 0 only when every release ended as it should."""
     pace = FAST if fast else ORDINARY
     try:
-        with Sandbox() as sandbox, screen_for(plain=plain) as screen:
+        with (
+            _control_plane(real_control_plane) as kubeconfig,
+            Sandbox(control_plane=kubeconfig) as sandbox,
+            screen_for(plain=plain) as screen,
+        ):
             demo = _Demo(sandbox, screen, pace)
             demo.prepare()
             summaries = [demo.release(release) for release in RELEASES]
@@ -87,9 +95,19 @@ def run(*, fast: bool = False, keep: bool = False, plain: bool = False) -> int:
             if keep:
                 _keep(sandbox)
             return 0 if succeeded else 1
-    except (DemoFailed, ProcessFailed, WorldError) as error:
+    except (ControlPlaneMissing, DemoFailed, ProcessFailed, WorldError) as error:
         print(f"canaryctl demo: {error}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _control_plane(real: bool) -> Iterator[Path | None]:
+    """Give the kubeconfig of a real control plane, or None: the sandbox brings its own API server."""
+    if not real:
+        yield None
+        return
+    with control_plane_with_istio(lambda text: print(text, flush=True)) as plane:
+        yield plane.kubeconfig
 
 
 class _Demo:

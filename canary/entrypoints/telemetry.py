@@ -77,11 +77,14 @@ class PrometheusTelemetry:
             registry=registry,
         )
         self._queries = Counter(
-            "canary_queries", "Queries that ended.", ["provider", "outcome"], registry=registry
+            "canary_queries",
+            "Looks at Prometheus that ended, of up to three queries each.",
+            ["provider", "outcome"],
+            registry=registry,
         )
         self._query_seconds = Histogram(
             "canary_query_seconds",
-            "How long queries took.",
+            "How long looks at Prometheus took.",
             ["provider", "outcome"],
             buckets=seconds,
             registry=registry,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from canary.app.errors import ConflictError, NotFound
 from canary.app.ports import AnnotatedService, Announcement, StoredRelease, WorkloadPair
+from canary.domain.errors import Problem
 from canary.domain.observation import Requests, Route, Routes, Workload
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.release import Release
@@ -96,11 +97,14 @@ class FakeRoutes:
             for name, splits in self.world.routes.items()
             for index, split in enumerate(splits)
         )
+        problems = self.world.route_problems
         if self.world.routes_hidden:
             routes = ()
+        if not routes and not problems:
+            problems = (Problem("VirtualService", "none that routes to both workloads", "add one"),)
         versions = {name: str(self.world.route_version) for name in self.world.routes}
         host = "checkout.shop.svc.cluster.local"
-        return Routes(routes, versions, host, host, problems=self.world.route_problems)
+        return Routes(routes, versions, host, host, problems=problems)
 
     def shift(self, key: ServiceKey, routes: Routes, canary_percent: int) -> None:
         for name, version in routes.versions.items():

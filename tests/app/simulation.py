@@ -1,9 +1,9 @@
 """A controller process over a simulated world, and what tests ask about it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from canary.app.errors import ConflictError
+from canary.app.errors import ConflictError, LeadershipLost
 from canary.app.observing import Observer
 from canary.app.ports import Measurements
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
@@ -30,6 +30,7 @@ class Simulation:
     world: World
     checkpoint_seconds: float = 10.0
     restarts: int = 0
+    fence: AlwaysLeads = field(default_factory=AlwaysLeads)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -46,7 +47,7 @@ class Simulation:
             observer=observer,
             announcer=FakeAnnouncer(world),
             telemetry=SilentTelemetry(),
-            fence=AlwaysLeads(),
+            fence=self.fence,
             clock=world,
         )
         settings = ReconcilerSettings(1.0, 1.0, self.checkpoint_seconds, 10)
@@ -89,6 +90,8 @@ class Simulation:
         except ConflictError:
             self.reconciler.forget(KEY)
             return 1.0
+        except LeadershipLost:
+            return 1.0
 
     # What tests ask about
 
@@ -100,6 +103,11 @@ class Simulation:
         name = list(self.world.releases)[-1]
         release, version, requests = self.world.releases[name]
         self.world.releases[name] = (release, version + 1, replace(requests, **wishes))  # type: ignore[arg-type]
+
+    def ask_when_there(self, **wishes: object) -> None:
+        """A person waits for the release to have its first step, and then asks."""
+        self.run(60, until=lambda: self.world.percent() > 0)
+        self.ask(**wishes)
 
     def finished(self) -> bool:
         return bool(self.world.releases) and self.release().phase.is_terminal

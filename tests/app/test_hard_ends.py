@@ -1,6 +1,6 @@
 """Endings that others get wrong: promotion and rollback when stable, routes, owners or history misbehave."""
 
-from canary.app.errors import ConflictError
+from canary.app.errors import ConflictError, LeadershipLost
 from canary.domain.errors import Problem
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.plan import Gate
@@ -8,7 +8,7 @@ from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from canary.domain.weight import Split
 from tests.app.simulation import Simulation, simulate
-from tests.app.world import EPOCH, Deployment
+from tests.app.world import EPOCH, Deployment, World
 
 AMBIGUOUS = Problem("VirtualService checkout", "a destination that selects both", "narrow it")
 
@@ -130,7 +130,7 @@ def test_waiting_for_a_person_does_not_count_against_the_deadline() -> None:
 def test_release_that_never_began_for_want_of_routes_is_tried_again_by_itself() -> None:
     simulation = simulate(deadline="1m")
     simulation.world.route_problems = (AMBIGUOUS,)
-    simulation.run(100)
+    simulation.run(200)
     assert simulation.release(0).phase is Phase.ROLLED_BACK
     simulation.world.route_problems = ()
     simulation.run(200, until=simulation.finished)
@@ -193,3 +193,44 @@ def test_deleted_release_object_is_measured_no_more() -> None:
     simulation.world.annotations = None
     simulation.run(3)
     assert not simulation.ports.observer.targets()
+
+
+def test_pods_outlive_their_traffic_by_the_drain() -> None:
+    simulation = simulate(drain="20s")
+    simulation.ask_when_there(abort="aborted by ada")
+    world = simulation.world
+    simulation.run(60, until=lambda: bool(world.releases) and simulation.release().stage is Stage.DRAINING)
+    left_at = world.now_at
+    simulation.run(100, until=lambda: world.deployments["checkout-canary"].replicas == 0)
+    assert world.now_at - left_at >= 20
+
+
+def test_weight_that_comes_back_while_draining_keeps_the_pods_until_it_is_gone_again() -> None:
+    simulation = until_promoting(simulate(drain="20s"), Stage.DRAINING)
+    simulation.run(10)
+    world = simulation.world
+    world.dead.add("checkout")
+    world.routes["checkout"] = [Split(0, 100)]
+    simulation.run(100)
+    assert world.deployments["checkout-canary"].replicas == 4
+    assert world.sent_to_unready == 0
+    world.dead.clear()
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+    assert world.percent() == 0
+    assert world.sent_to_unready == 0
+
+
+def test_no_write_is_made_once_leadership_is_gone() -> None:
+    whole = simulate()
+    whole.run(300, until=whole.finished)
+    for lost_after in range(whole.world.writes):
+        simulation = simulate()
+
+        def check(world: World = simulation.world, last: int = lost_after) -> None:
+            if world.writes >= last:
+                raise LeadershipLost("paused beyond the lease")
+
+        simulation.fence.check = check  # type: ignore[method-assign]
+        simulation.run(300)
+        assert simulation.world.writes <= lost_after + 1, lost_after

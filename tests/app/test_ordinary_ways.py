@@ -173,9 +173,9 @@ def test_deleted_virtual_service_ends_the_release_and_another_attempt_begins_whe
     simulation = simulate()
     simulation.run(60, until=lambda: simulation.world.percent() == 10)
     simulation.world.routes = {}
-    simulation.run(100)
+    simulation.run(200)
     assert simulation.release(0).phase is Phase.ROLLED_BACK
-    assert simulation.release(0).reason is Reason.ROUTES_MISSING
+    assert simulation.release(0).reason is Reason.ROUTES_INVALID
     assert simulation.release(1).phase is Phase.PENDING
     simulation.world.routes = {"checkout": [Split(100, 0)]}
     simulation.run(100, until=simulation.finished)
