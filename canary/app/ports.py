@@ -94,10 +94,14 @@ class AnnotatedService:
 
 
 class ServiceCatalogue(Protocol):
-    """Annotated Services, from a watch's cache."""
+    """Annotated Services, from a watch's cache, or live where a release is to begin."""
 
     def get(self, key: ServiceKey) -> AnnotatedService | None:
         """The Service, or None when it does not exist or carries none of our annotations."""
+        ...
+
+    def read(self, key: ServiceKey) -> AnnotatedService | None:
+        """The same, read live."""
         ...
 
 

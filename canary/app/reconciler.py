@@ -5,6 +5,7 @@ or lost at any instruction. What it decides is saved, guarded by the version it 
 anything is done about it; effects are derived from what was saved.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from canary.app.observing import Observer
@@ -41,6 +42,7 @@ from canary.domain.waiting import Obstacle
 
 __all__ = ["Reconciler", "ReconcilerPorts", "ReconcilerSettings"]
 
+BEHIND_SECONDS = 0.5
 CONTESTED_TIMES = 5
 """From how many times on an effect that does not show is somebody else's doing."""
 LONGEST_INSISTING_SECONDS = 30.0
@@ -134,6 +136,10 @@ class Reconciler:
         """Drop what was remembered, after a conflict: the next pass starts from what is stored."""
         self._working.pop(key, None)
 
+    def _annotations(self, key: ServiceKey) -> Mapping[str, str]:
+        service = self._ports.services.get(key)
+        return service.annotations if service is not None else {}
+
     def _is_paused(self, key: ServiceKey) -> bool:
         """Whether the owner wants hands off; read by itself: a typo elsewhere must not undo it."""
         service = self._ports.services.get(key)
@@ -153,6 +159,10 @@ class Reconciler:
             return None, invalid.problems
 
     def _begin(self, key: ServiceKey, plan: Plan, history: tuple[StoredRelease, ...]) -> float | None:
+        service = self._ports.services.read(key)
+        if service is None or service.annotations != self._annotations(key):
+            # The watch of Services is behind others: a release must not begin with a plan of yesterday.
+            return BEHIND_SECONDS
         observation = self._ports.observer.observe_idle(key, plan)
         predecessors = [Predecessor(item.release, item.requests.retry) for item in history]
         outcome = next_release(
@@ -200,7 +210,7 @@ class Reconciler:
         self._working[key] = _Working(stored.version, after, saved_at)
         self._ports.observer.follow(after, observation, stored.release.evidence.evaluated_until)
         self._ports.telemetry.release_observed(after)
-        if _is_transition(before, after):
+        if _news(before) != _news(after):
             self._told.pop(key, None)
             self._announce(key, after, _announcement(after))
         acted = self._act(key, after, observation, decision.effects)
@@ -288,8 +298,13 @@ def _is_transition(before: Release, after: Release) -> bool:
 
 
 def _position(release: Release) -> tuple[object, ...]:
+    return (*_news(release), release.in_force, release.held_weight, release.ending)
+
+
+def _news(release: Release) -> tuple[object, ...]:
+    """What people are told of when it changes."""
     waiting = release.reason if release.phase in {Phase.PENDING, Phase.HELD} else None
-    return (release.phase, release.stage, release.step, release.held_weight, release.ending, waiting)
+    return (release.phase, release.stage, release.step, waiting)
 
 
 def _announcement(release: Release) -> Announcement:

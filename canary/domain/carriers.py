@@ -5,8 +5,9 @@ Nothing here looks at weights; it says where they may safely lie.
 
 from canary.domain.observation import Observation
 from canary.domain.release import Release
+from canary.domain.weight import split_total
 
-__all__ = ["canary_carries_judged", "is_settled", "stable_can_carry", "traffic_has_left"]
+__all__ = ["canary_carries_judged", "has_weight", "is_settled", "stable_can_carry", "traffic_has_left"]
 
 
 def canary_carries_judged(release: Release, observation: Observation) -> bool:
@@ -31,6 +32,14 @@ def is_settled(observation: Observation) -> bool:
     stable = observation.stable
     holds = observation.stable_holds_judged or observation.judged_template_gone
     return stable is not None and stable.rolled_out and holds
+
+
+def has_weight(observation: Observation, canary_percent: int) -> bool:
+    """Whether every route gives the canary just the weight that this percentage comes to."""
+    routes = observation.routes.routes
+    return bool(routes) and all(
+        route.split == split_total(max(1, route.split.total), canary_percent) for route in routes
+    )
 
 
 def traffic_has_left(observation: Observation) -> bool:

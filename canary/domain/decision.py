@@ -8,18 +8,21 @@ derives what is to be done from the release after it has been saved.
 from dataclasses import dataclass, replace
 
 from canary.domain.analysis import fold, judge, new_evidence, start_step, with_no_data
+from canary.domain.carriers import has_weight
 from canary.domain.effects import Effect, effects_of
 from canary.domain.measurement import grid_floor
 from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
-from canary.domain.release import Phase, Release
+from canary.domain.release import Phase, Release, canary_weight
 from canary.domain.rollback import LACK_OF_EVIDENCE, advance_rollback, cause_to_end, roll_back
 from canary.domain.verdict import Outcome, Reason, Verdict
 from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
 
 __all__ = ["Decision", "decide"]
 
+SHIFT_PATIENCE_SECONDS = 10.0
+"""For how long a weight that is not in force yet is progress; afterwards it is a hold."""
 SOON_SECONDS = 1.0
 """How soon to look again while something in the cluster is expected to happen."""
 
@@ -38,9 +41,23 @@ def decide(release: Release, observation: Observation, now: float) -> Decision:
     """Say what becomes of ``release``. Total: defined for every release and every observation."""
     if release.phase.is_terminal:
         return Decision(release, (), None)
-    learned = _learn(release, observation, now)
+    learned = _learn(_note_weights(release, observation, now), observation, now)
     decided = _note_waiting(_next(learned, observation, now), now)
     return Decision(decided, effects_of(decided, observation, now), _wake_after(release, decided))
+
+
+def _note_weights(release: Release, observation: Observation, now: float) -> Release:
+    """Let the step's clock run only while the routes carry its weight.
+
+    A crash, a denied write or a hand on the wheel must not make a step of time without its traffic: whenever
+    the weight comes into force, or out of it, the step begins anew.
+    """
+    if release.phase not in {Phase.PROGRESSING, Phase.HELD}:
+        return release
+    in_force = has_weight(observation, canary_weight(release))
+    if in_force == release.in_force:
+        return release
+    return replace(release, in_force=in_force, step_since=now, evidence=start_step(release.evidence))
 
 
 def _learn(release: Release, observation: Observation, now: float) -> Release:
@@ -110,6 +127,8 @@ def _advance_steps(release: Release, observation: Observation, now: float) -> Re
         return _hold(release, blocked.reason, blocked.message, now)
     if observation.requests.promote:
         return begin_promotion(release, observation, "a person asked to promote now", now)
+    if not release.in_force:
+        return _wait_for_weights(release, now)
     if verdict.outcome is not Outcome.PASS:
         return _wait_for_evidence(release, verdict, now)
     if release.step + 1 < len(release.plan.steps):
@@ -126,11 +145,21 @@ def _next_step(release: Release, now: float) -> Release:
     return replace(
         resumed,
         step=index,
+        in_force=False,
         step_since=now,
         reason=Reason.STARTED,
         message=f"step {index + 1} of {len(steps)}: {steps[index].weight} %",
         evidence=start_step(release.evidence),
     )
+
+
+def _wait_for_weights(release: Release, now: float) -> Release:
+    message = (
+        f"the routes do not carry the step's {canary_weight(release)} % yet; the step begins when they do"
+    )
+    if now - release.step_since < SHIFT_PATIENCE_SECONDS:
+        return _progressing(release, Reason.SHIFTING, message, now)
+    return _hold(release, Reason.SHIFTING, message, now)
 
 
 def _wait_for_evidence(release: Release, verdict: Verdict, now: float) -> Release:
@@ -168,6 +197,10 @@ def _note_waiting(release: Release, now: float) -> Release:
 
 
 def _wake_after(before: Release, after: Release) -> float | None:
-    if (before.phase, before.stage, before.step) != (after.phase, after.stage, after.step):
+    if _place(before) != _place(after):
         return 0.0
     return None if after.phase in {Phase.PROGRESSING, Phase.HELD} else SOON_SECONDS
+
+
+def _place(release: Release) -> tuple[object, ...]:
+    return (release.phase, release.stage, release.step, release.in_force)

@@ -84,6 +84,9 @@ class Release:
     stage_since: float = 0.0
     step: int = 0
     """Index into ``plan.steps``."""
+    in_force: bool = False
+    """Whether the routes carried the step's weight when they were looked at last; the step's clock runs while
+    they do, from ``step_since``."""
     reason: Reason = Reason.STARTED
     message: str = ""
     verdict: Verdict | None = None

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     """Why a verdict, a phase or an ending is what it is; a script can match these."""
 
     # Analysis
+    SHIFTING = "Shifting"
     BAKED = "Baked"
     BAKING = "Baking"
     OBJECTIVE_BREACHED = "ObjectiveBreached"

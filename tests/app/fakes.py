@@ -24,6 +24,9 @@ class Ports:
             return None
         return AnnotatedService(key, "uid", self.world.annotations)
 
+    def read(self, key: ServiceKey) -> AnnotatedService | None:
+        return self.get(key)
+
 
 @dataclass
 class FakeWorkloads:

@@ -8,7 +8,7 @@ from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from canary.domain.weight import Split
 from tests.app.simulation import Simulation, simulate
-from tests.app.world import EPOCH, Deployment, World
+from tests.app.world import EPOCH, Crash, Deployment, World
 
 AMBIGUOUS = Problem("VirtualService checkout", "a destination that selects both", "narrow it")
 
@@ -234,3 +234,53 @@ def test_no_write_is_made_once_leadership_is_gone() -> None:
         simulation.fence.check = check  # type: ignore[method-assign]
         simulation.run(300)
         assert simulation.world.writes <= lost_after + 1, lost_after
+
+
+def test_outage_between_saving_a_step_and_shifting_to_it_makes_no_step_without_its_weight() -> None:
+    simulation = simulate()
+    world = simulation.world
+    simulation.run(60, until=lambda: world.percent() == 10)
+
+    def die(number: int) -> None:
+        if simulation.release().step == 1 and world.percent() == 10:
+            raise Crash
+
+    world.before_write = die
+    simulation.run(60, until=lambda: simulation.restarts == 1)
+    world.before_write = lambda number: None
+    world.advance(60)
+    began = world.now_at
+    simulation.run(100, until=lambda: world.percent() == 100)
+    assert world.weights == [0, 10, 50, 100]
+    assert world.now_at - began >= 10
+
+
+def test_release_is_not_promoted_on_steps_whose_writes_are_denied() -> None:
+    simulation = simulate()
+    world = simulation.world
+    simulation.run(60, until=lambda: world.percent() == 10)
+    weights = dict(world.routes)
+
+    def undo(number: int) -> None:
+        world.routes = dict(weights)
+
+    world.after_write = undo
+    simulation.run(300)
+    assert simulation.release().phase is Phase.HELD
+    assert simulation.release().reason is Reason.SHIFTING
+    assert simulation.release().step == 1
+    world.after_write = lambda number: None
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_weights_edited_by_hand_make_the_step_begin_anew() -> None:
+    simulation = simulate(steps="10@60s,100@10s")
+    world = simulation.world
+    simulation.run(60, until=lambda: world.percent() == 10)
+    simulation.run(50)
+    world.routes["checkout"] = [Split(100, 0)]
+    simulation.run(5)
+    assert world.percent() == 10
+    simulation.run(30)
+    assert world.percent() == 10

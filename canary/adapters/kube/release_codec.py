@@ -90,6 +90,7 @@ class ReleaseStatus:
     stage: Stage | None = None
     stage_since: float = 0.0
     step: int = 0
+    in_force: bool = False
     reason: Reason = Reason.STARTED
     message: str = ""
     verdict: Verdict | None = None

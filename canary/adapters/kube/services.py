@@ -10,8 +10,9 @@ import msgspec
 
 from canary.adapters.kube.follow import WatchGroup
 from canary.adapters.kube.objects import MetadataOnly, path_of
-from canary.adapters.kube.transport import Transport, decode
+from canary.adapters.kube.transport import METADATA_ONE, Transport, decode
 from canary.adapters.kube.watch import Collection, ObjectWatch
+from canary.app.errors import NotFound
 from canary.app.ports import AnnotatedService, Clock
 from canary.domain.plan import ServiceKey
 
@@ -31,6 +32,7 @@ class ServiceWatch(WatchGroup):
         on_change: Callable[[ServiceKey], None],
         namespaces: Sequence[str] = (),
     ) -> None:
+        self._transport = transport
         self._by_namespace = {
             namespace: ObjectWatch(
                 transport,
@@ -52,6 +54,14 @@ class ServiceWatch(WatchGroup):
         """The Service, or None when it does not exist or carries none of our annotations."""
         watch = self._by_namespace.get(key.namespace) or self._by_namespace.get("")
         return watch.get(key.namespace, key.name) if watch is not None else None
+
+    def read(self, key: ServiceKey) -> AnnotatedService | None:
+        """The same, read live."""
+        path = path_of("v1", key.namespace, "services", key.name)
+        try:
+            return _decode(self._transport.get(path, msgspec.Raw, accept=METADATA_ONE))
+        except NotFound:
+            return None
 
 
 def _decode(item: msgspec.Raw) -> AnnotatedService | None:

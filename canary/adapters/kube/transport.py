@@ -59,7 +59,8 @@ class _ListMeta(msgspec.Struct, rename="camel"):
 
 class _Page(msgspec.Struct):
     metadata: _ListMeta
-    items: list[msgspec.Raw] = []
+    # A real server writes null when it has only been asked for metadata and there is nothing.
+    items: list[msgspec.Raw] | None = None
 
 
 class _Group(msgspec.Struct):
@@ -153,7 +154,7 @@ class Transport:
         asked = {**(query or {}), "limit": str(PAGE_SIZE)}
         for _ in range(MAX_PAGES):
             page = self.get(path, _Page, asked, accept=accept)
-            items += page.items
+            items += page.items or []
             if not page.metadata.continue_:
                 return items, page.metadata.resource_version
             asked["continue"] = page.metadata.continue_
