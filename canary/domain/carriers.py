@@ -43,6 +43,12 @@ def has_weight(observation: Observation, canary_percent: int) -> bool:
 
 
 def traffic_has_left(observation: Observation) -> bool:
-    """Whether no route gives the canary any weight. Routes that cannot be made out prove nothing."""
+    """Whether no route gives the canary any weight. Routes that cannot be made out prove nothing.
+
+    Where no VirtualService is left, requests are spread over all pods: then only ending the canary's pods
+    takes traffic from it, as soon as stable can carry it.
+    """
     routes = observation.routes
+    if routes.absent:
+        return stable_can_carry(observation)
     return bool(routes.routes) and not routes.problems and routes.max_canary_percent == 0

@@ -8,9 +8,9 @@ derives what is to be done from the release after it has been saved.
 from dataclasses import dataclass, replace
 
 from canary.domain.analysis import fold, judge, new_evidence, start_step, with_no_data
-from canary.domain.carriers import has_weight
+from canary.domain.carriers import has_weight, stable_can_carry
 from canary.domain.effects import Effect, effects_of
-from canary.domain.measurement import grid_floor
+from canary.domain.measurement import NOTHING, Measurement, grid_floor
 from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
@@ -21,6 +21,8 @@ from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
 
 __all__ = ["Decision", "decide"]
 
+SETTLING_SECONDS = 10.0
+"""For how long after stable is back requests may still miss it: proxies learn late."""
 SHIFT_PATIENCE_SECONDS = 10.0
 """For how long a weight that is not in force yet is progress; afterwards it is a hold."""
 SOON_SECONDS = 1.0
@@ -64,11 +66,13 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
     """Fold what was measured, as long as the canary may have traffic on the strength of it."""
     if not release.is_judged:
         return release
+    if not stable_can_carry(observation):
+        release = replace(release, stable_unready_at=now)
     evidence = release.evidence
     for measurement in observation.measurements:
         evidence = fold(
             evidence,
-            measurement,
+            _without_stables_losses(release, measurement),
             release.plan,
             window_seconds=release.window_seconds,
             step_since=release.step_since,
@@ -87,6 +91,14 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
         # What promoted the release stays its verdict; only a failure may still change that.
         return replace(release, evidence=evidence)
     return replace(release, evidence=evidence, verdict=verdict)
+
+
+def _without_stables_losses(release: Release, measurement: Measurement) -> Measurement:
+    """Requests that reached no workload while stable had no ready pod do not count against the canary."""
+    since = release.stable_unready_at
+    if since is None or measurement.window.start > since + SETTLING_SECONDS:
+        return measurement
+    return replace(measurement, unattributed=NOTHING)
 
 
 def _next(release: Release, observation: Observation, now: float) -> Release:

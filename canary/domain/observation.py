@@ -60,6 +60,8 @@ class Routes:
     """FQDNs under which Istio counts the two destinations; often the same."""
     left_out: tuple[str, ...] = ()
     """Routes and destinations that were found and are none of our business, each in a phrase."""
+    absent: bool = False
+    """No VirtualService sends to the service: requests are spread over all of its pods."""
     problems: tuple[Problem, ...] = ()
     """Why traffic cannot be shifted; empty when it can. Never empty when there are no routes."""
 

@@ -84,6 +84,8 @@ class Release:
     stage_since: float = 0.0
     step: int = 0
     """Index into ``plan.steps``."""
+    stable_unready_at: float | None = None
+    """When stable was seen without a ready pod last: requests that reached no workload then were stable's."""
     in_force: bool = False
     """Whether the routes carried the step's weight when they were looked at last; the step's clock runs while
     they do, from ``step_since``."""

@@ -67,7 +67,7 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
     if canary.revision not in {"", release.revision}:
         return _another_revision(observation, canary.name, canary.revision)
     if release.phase is Phase.PENDING:
-        return None
+        return _another_plan(release, observation)
     if canary.trouble:
         return Cause(Reason.CANARY_FAILING, f"{canary.name}: {canary.trouble}")
     if not canary.can_serve:
@@ -75,6 +75,14 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
     if observation.routes.problems:
         return Cause(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
     return None
+
+
+def _another_plan(release: Release, observation: Observation) -> Cause | None:
+    """Nothing has begun yet: an owner who mends an annotation gets a release that goes by it."""
+    if observation.plan is None or observation.plan == release.plan:
+        return None
+    message = "the plan was changed before the first step; a release that goes by it begins"
+    return Cause(Reason.PLAN_CHANGED, message, Phase.SUPERSEDED)
 
 
 def _another_revision(observation: Observation, canary: str, revision: str) -> Cause:
@@ -181,7 +189,9 @@ def _advance_returning(release: Release, observation: Observation, now: float) -
     unseen = none_seen and now - release.stage_since > UNSEEN_PATIENCE_SECONDS
     if abandoned:
         return _finish(release, now)
-    if not (traffic_has_left(observation) or unseen):
+    # A release that was never judged never gave the canary weight: there is nothing to wait for.
+    untouched = none_seen and release.verdict is None
+    if not (traffic_has_left(observation) or unseen or untouched):
         return _waiting_for_stable(release, observation)
     if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
         return _finish(release, now)

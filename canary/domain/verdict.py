@@ -45,6 +45,7 @@ class Reason(StrEnum):
     ABORTED = "Aborted"
     OPTED_OUT = "OptedOut"
     INVALID_PLAN = "InvalidPlan"
+    PLAN_CHANGED = "PlanChanged"
     NEW_REVISION = "NewRevision"
     MATCHES_STABLE = "CanaryMatchesStable"
     GATE_CLOSED = "GateClosed"

@@ -206,7 +206,7 @@ def _by_hand(explanation: Explanation) -> str:
                 *explanation.commands,
             )
         )
-    return "nothing to do: the routes give the canary no weight, or there are none"
+    return "nothing to do: the routes give the canary no weight"
 
 
 def _moment(at: float) -> str:

@@ -130,7 +130,7 @@ def live_view(release: Release, routes_percent: int | None, now: float) -> LiveV
         step=None if release.phase is Phase.PENDING else release.step,
         wanted_weight=canary_weight(release),
         actual_weight=routes_percent,
-        observed_share=_observed_share(release),
+        observed_share=_observed_share(release) if release.is_judged else None,
         objectives=tuple(_objective(finding, threshold) for finding in findings),
         evidence_percent=None if verdict is None else percent_of_threshold(verdict.log_evidence, threshold),
         outcome=verdict.outcome if verdict is not None else None,

@@ -20,7 +20,7 @@ __all__ = ["Row", "Wishes", "newest", "read_wishes", "status_rows", "status_tabl
 WAITING = "Waiting"
 INVALID = "Invalid"
 PAUSED = "Paused"
-IS_PAUSED = "canaryctl.dev/paused is set: the controller does nothing"
+IS_PAUSED = "canaryctl.dev/paused is set: the controller only ends what is aborted"
 SHORT_MESSAGE = 60
 
 

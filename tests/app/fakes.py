@@ -107,7 +107,7 @@ class FakeRoutes:
             problems = (Problem("VirtualService", "none that routes to both workloads", "add one"),)
         versions = {name: str(self.world.route_version) for name in self.world.routes}
         host = "checkout.shop.svc.cluster.local"
-        return Routes(routes, versions, host, host, problems=problems)
+        return Routes(routes, versions, host, host, absent=not self.world.routes, problems=problems)
 
     def shift(self, key: ServiceKey, routes: Routes, canary_percent: int) -> None:
         for name, version in routes.versions.items():

@@ -284,3 +284,35 @@ def test_weights_edited_by_hand_make_the_step_begin_anew() -> None:
     assert world.percent() == 10
     simulation.run(30)
     assert world.percent() == 10
+
+
+def test_pods_go_when_no_virtual_service_is_left_to_take_traffic_from_them() -> None:
+    simulation = simulate()
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    simulation.world.routes = {}
+    simulation.run(20, until=lambda: simulation.world.deployments["checkout-canary"].replicas == 0)
+    assert simulation.world.deployments["checkout-canary"].replicas == 0
+
+
+def test_requests_that_stable_lost_do_not_convict_the_canary() -> None:
+    simulation = simulate(steps="10@60s,100@10s")
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    simulation.world.dead.add("checkout")
+    simulation.run(30)
+    assert simulation.release().reason is Reason.STABLE_NOT_READY
+    simulation.world.dead.clear()
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_annotation_mended_before_the_first_step_begins_a_release_that_goes_by_it() -> None:
+    simulation = simulate(virtual_services="nosuch")
+    simulation.world.route_problems = (AMBIGUOUS,)
+    simulation.run(10)
+    assert simulation.release().phase is Phase.PENDING
+    assert simulation.world.annotations is not None
+    del simulation.world.annotations["canaryctl.dev/virtual-services"]
+    simulation.world.route_problems = ()
+    simulation.run(200, until=lambda: len(simulation.world.releases) == 2 and simulation.finished())
+    assert simulation.release(0).reason is Reason.PLAN_CHANGED
+    assert simulation.release(1).phase is Phase.SUCCEEDED

@@ -187,7 +187,7 @@ def test_what_a_paused_service_is_asked_for_waits_and_says_so(shop):
     shop.begin(BAKING)
     shop.annotate(paused="true")
     result = shop.ctl("abort", SERVICE, "-n", shop.namespace)
-    assert "acts once canaryctl.dev/paused is removed" in result.stderr
+    assert "ends a release that is aborted, and does nothing else" in result.stderr
 
 
 def test_promote_is_asked_for_once_there_is_something_to_skip(shop):

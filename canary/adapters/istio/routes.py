@@ -71,6 +71,7 @@ class RouteFinder:
             stable_host=routes[0].stable.target.host if routes else self.pair.service_host,
             canary_host=routes[0].canary.target.host if routes else self.pair.service_host,
             left_out=left_out,
+            absent=not ours,
             problems=tuple(problems),
         )
 

@@ -25,7 +25,7 @@ from canary.domain.plan import Plan, ServiceKey
 
 __all__ = ["IstioRoutes"]
 
-KNOWN_FOR_SECONDS = 10.0
+KNOWN_FOR_SECONDS = 2.0
 REMEMBERED_SERVICES = 10_000
 
 

@@ -90,6 +90,7 @@ class ReleaseStatus:
     stage: Stage | None = None
     stage_since: float = 0.0
     step: int = 0
+    stable_unready_at: float | None = None
     in_force: bool = False
     reason: Reason = Reason.STARTED
     message: str = ""
@@ -187,7 +188,10 @@ def _requests(spec: ReleaseSpec) -> Requests:
 
 
 def _progress(release: Release) -> str:
-    done = 0 if release.phase is Phase.PENDING else release.step + 1
+    never_began = release.phase is Phase.PENDING or (
+        release.step == 0 and release.verdict is None and not release.is_judged
+    )
+    done = 0 if never_began else release.step + 1
     return f"{done}/{len(release.plan.steps)}"
 
 

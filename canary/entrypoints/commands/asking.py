@@ -158,7 +158,8 @@ def _say(subject: Subject, stored: StoredRelease, what: str) -> None:
     plan = read_wishes(subject.service).plan
     if plan is not None and plan.paused:
         click.echo(
-            "The service is paused: the controller acts once canaryctl.dev/paused is removed.", err=True
+            "The service is paused: the controller ends a release that is aborted, and does nothing else.",
+            err=True,
         )
     key = subject.key
     click.echo(f"Follow it with: canaryctl status {key.name} -n {key.namespace} --watch")

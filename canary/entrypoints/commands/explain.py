@@ -1,7 +1,9 @@
 """canaryctl explain: the verdict in full, with queries, and the way out by hand."""
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -24,6 +26,8 @@ from canary.entrypoints.explain_view import (
 from canary.entrypoints.live_view import live_view
 
 __all__ = ["explain"]
+
+Json = dict[str, Any]
 
 ANY_PROMETHEUS = "http://prometheus"
 """Queries do not depend on where they are sent, and nothing is sent."""
@@ -56,13 +60,25 @@ def explain(context: click.Context, name: str, reporter: str, output: str | None
         stored=stored,
         view=view,
         queries=_queries(release, routes, reporter),
-        commands=kubectl_patches(release.key.namespace, patches, _kubectl_options(options_in(context))),
+        commands=_commands(release, routes, patches, _kubectl_options(options_in(context))),
         routes=phrases,
     )
     if output == "json":
         click.echo(json.dumps(explanation_document(explanation), indent=2, ensure_ascii=False))
     else:
         click.echo(explain_text(explanation))
+
+
+def _commands(
+    release: Release, routes: Routes, patches: Mapping[str, Sequence[Json]], options: Sequence[str]
+) -> tuple[str, ...]:
+    """What returns all traffic to stable by hand."""
+    namespace = release.key.namespace
+    if routes.absent:
+        # Requests are spread over all pods of the Service then: only fewer of the canary's help.
+        kubectl = shlex.join(["kubectl", *options])
+        return (f"{kubectl} scale deployment/{release.plan.canary} -n {namespace} --replicas=0",)
+    return kubectl_patches(namespace, patches, options)
 
 
 def _kubectl_options(options: ClusterOptions) -> list[str]:
