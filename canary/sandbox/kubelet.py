@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from canary.adapters.kube.transport import Transport
+from canary.app.errors import ConflictError, WorldError
 from canary.sandbox.api import Json, JsonApi
 from canary.sandbox.mirror import Mirror
 from canary.sandbox.pod_worker import Node, PodWorker
@@ -52,7 +53,29 @@ class Kubelet:
             worker.vanish()
         self._processes.stop(deadline_seconds=0.2)
 
+    def _register(self) -> bool:
+        """Make the Node known: Pods on a node that nobody knows are in no EndpointSlice."""
+        condition = {"type": "Ready", "status": "True", "reason": "Sandbox"}
+        metadata = {"name": NODE_NAME, "labels": {"kubernetes.io/hostname": NODE_NAME}}
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": metadata,
+            "status": {"conditions": [condition]},
+        }
+        try:
+            self._node.api.create("/api/v1/nodes", node)
+        except ConflictError:
+            return True
+        except WorldError as exc:
+            sys.stderr.write(f"registration of {NODE_NAME}: {exc}\n")
+            return False
+        return True
+
     def _run(self) -> None:
+        while not self._register():
+            if self._stop.wait(_ROUND_SECONDS):
+                return
         while not self._stop.is_set():
             self._changed.wait(_ROUND_SECONDS)
             self._changed.clear()

@@ -21,6 +21,8 @@ from canary.sandbox.apiserver import running_api_server
 
 Json = dict[str, Any]
 SECONDS = 10.0
+SLOW_SECONDS = 30.0
+"""For namespaces that go: a real server waits for seconds before it begins."""
 
 
 class TokenAuth(requests.auth.AuthBase):
@@ -42,6 +44,8 @@ class Cluster:
     token: str
     session: requests.Session
     namespace: str
+    node: str = ""
+    """A Node that exists."""
 
     def path(self, resource: str, name: str = "", *, namespace: str | None = None) -> str:
         """Return the path of a namespaced resource, given as ``group/version/plural`` or ``v1/plural``."""
@@ -140,11 +144,22 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         found.session.close()
 
 
+@pytest.fixture(scope="session")
+def node(address: Address) -> Iterator[str]:
+    """A Node: what runs on none that is known has no endpoints."""
+    name = f"contract-{secrets.token_hex(4)}"
+    cluster = Cluster(address.url, address.token, address.session, "")
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    ok(cluster.call("POST", "/api/v1/nodes", body), 201)
+    yield name
+    cluster.call("DELETE", f"/api/v1/nodes/{name}")
+
+
 @pytest.fixture
-def cluster(address: Address) -> Iterator[Cluster]:
+def cluster(address: Address, node: str) -> Iterator[Cluster]:
     """The server with a fresh namespace."""
     name = f"contract-{secrets.token_hex(4)}"
-    found = Cluster(address.url, address.token, address.session, name)
+    found = Cluster(address.url, address.token, address.session, name, node)
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     ok(found.call("POST", "/api/v1/namespaces", body), 201)
     yield found
@@ -170,7 +185,7 @@ def widgets(address: Address) -> Iterator[str]:
 
 
 def _established(definition: Json) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
+    conditions = definition.get("status", {}).get("conditions") or []
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 

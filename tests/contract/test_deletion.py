@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.conftest import Cluster, Json, config_map, eventually, ok
+from tests.contract.conftest import SLOW_SECONDS, Cluster, Json, config_map, eventually, ok
 
 MAPS = "v1/configmaps"
 PODS = "v1/pods"
@@ -18,12 +18,12 @@ def pod(name: str, **spec: object) -> Json:
     }
 
 
-def bind(cluster: Cluster, name: str) -> None:
+def bind(cluster: Cluster, name: str, node: str = "") -> None:
     body = {
         "apiVersion": "v1",
         "kind": "Binding",
         "metadata": {"name": name},
-        "target": {"kind": "Node", "name": "n1"},
+        "target": {"kind": "Node", "name": node or cluster.node},
     }
     ok(cluster.call("POST", cluster.path(PODS, name) + "/binding", body), 201)
 
@@ -78,7 +78,7 @@ def test_a_bound_pod_stays_until_its_kubelet_lets_go(cluster: Cluster) -> None:
     path = cluster.path(PODS, "a")
     cluster.create(PODS, pod("a", terminationGracePeriodSeconds=7))
     bind(cluster, "a")
-    assert cluster.get(path)["spec"]["nodeName"] == "n1"
+    assert cluster.get(path)["spec"]["nodeName"] == cluster.node
     ok(cluster.call("DELETE", path))
     metadata = cluster.get(path)["metadata"]
     assert metadata["deletionTimestamp"]
@@ -116,7 +116,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None:
     cluster.create(MAPS, config_map("a"))
     path = f"/api/v1/namespaces/{cluster.namespace}"
     ok(cluster.call("DELETE", path))
-    eventually(lambda: is_gone(cluster, path))
+    eventually(lambda: is_gone(cluster, path), SLOW_SECONDS)
     assert is_gone(cluster, cluster.path(MAPS, "a"))
 
 
@@ -128,4 +128,4 @@ def test_nothing_can_be_created_in_a_namespace_that_is_going(cluster: Cluster) -
     body = ok(cluster.call("POST", cluster.path(MAPS), config_map("b")), 403)
     assert body["reason"] == "Forbidden"
     ok(cluster.patch(cluster.path(MAPS, "a"), {"metadata": {"finalizers": None}}))
-    eventually(lambda: is_gone(cluster, path))
+    eventually(lambda: is_gone(cluster, path), SLOW_SECONDS)

@@ -70,16 +70,23 @@ def make_ready(cluster: Cluster, pod: Json, address: str = "") -> None:
     ok(cluster.patch(cluster.path(PODS, name) + "/status", {"status": status}))
 
 
+def play_kubelet(cluster: Cluster) -> list[Json]:
+    """Let go of the pods that are to go, make the others ready; returns the pods as they were before."""
+    found = pods(cluster, app="web")
+    for pod in found:
+        if pod["metadata"].get("deletionTimestamp"):
+            options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+            cluster.call("DELETE", cluster.path(PODS, pod["metadata"]["name"]), options)
+        elif not pod["status"].get("podIP"):
+            make_ready(cluster, pod)
+    return found
+
+
 def settle(cluster: Cluster) -> Json:
     """Play the kubelet until the rollout is complete; returns the Deployment."""
 
     def look() -> Json | None:
-        for pod in pods(cluster, app="web"):
-            if pod["metadata"].get("deletionTimestamp"):
-                options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-                cluster.call("DELETE", cluster.path(PODS, pod["metadata"]["name"]), options)
-            elif not pod["status"].get("podIP"):
-                make_ready(cluster, pod)
+        play_kubelet(cluster)
         found = cluster.get(cluster.path(DEPLOYMENTS, "web"))
         status, wanted = found.get("status", {}), found["spec"]["replicas"]
         counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
@@ -198,7 +205,7 @@ def test_scaling_changes_pods_and_not_the_revision(cluster: Cluster) -> None:
     scale = cluster.get(path)
     ok(cluster.call("PUT", path, scale | {"spec": {"replicas": 0}}))
     settle(cluster)
-    eventually(lambda: not pods(cluster, app="web"))
+    eventually(lambda: not play_kubelet(cluster))
 
 
 def test_a_paused_deployment_does_not_roll_out(cluster: Cluster) -> None:
@@ -303,6 +310,27 @@ def test_slices_list_a_services_ready_pods(cluster: Cluster) -> None:
         )
     )
     eventually(lambda: endpoints()["10.200.1.1"]["conditions"]["ready"] is False)
+
+
+def test_a_pod_on_a_node_that_nobody_knows_is_no_endpoint(cluster: Cluster) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+    }
+    cluster.create("v1/services", service)
+    cluster.create(DEPLOYMENTS, deployment(replicas=2))
+    lost, found = wait_for_pods(cluster, 2, app="web")
+    bind(cluster, lost["metadata"]["name"], "nowhere")
+    make_ready(cluster, cluster.get(cluster.path(PODS, lost["metadata"]["name"])), "10.200.2.1")
+    make_ready(cluster, found, "10.200.2.2")
+
+    def addresses() -> list[str]:
+        slices = cluster.get(cluster.path("discovery.k8s.io/v1/endpointslices"))["items"]
+        return [address for item in slices for e in item["endpoints"] or () for address in e["addresses"]]
+
+    eventually(lambda: addresses() == ["10.200.2.2"])
 
 
 def test_a_null_in_a_template_means_nothing(cluster: Cluster) -> None:

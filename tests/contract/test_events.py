@@ -15,7 +15,7 @@ def new_event(cluster: Cluster, **fields: object) -> Json:
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": "e"},
-        "eventTime": "2026-01-02T03:04:05.6Z",
+        "eventTime": "2026-01-02T03:04:05.600000Z",
         "reportingController": "canaryctl.dev/controller",
         "reportingInstance": "one",
         "action": "Promote",
@@ -49,9 +49,22 @@ def test_a_new_event_must_be_complete(cluster: Cluster, field: str) -> None:
     assert ok(cluster.call("POST", cluster.path(NEW), event), 422)["reason"] == "Invalid"
 
 
-def test_an_event_lies_in_its_objects_namespace(cluster: Cluster) -> None:
-    event = new_event(cluster, regarding={"kind": "Service", "namespace": "other", "name": "web"})
-    assert cluster.call("POST", cluster.path(NEW), event).status_code == 422
+def test_an_event_time_has_exactly_six_digits_of_a_second(cluster: Cluster) -> None:
+    event = new_event(cluster, eventTime="2026-01-02T03:04:05.6Z")
+    assert ok(cluster.call("POST", cluster.path(NEW), event), 400)["reason"] == "BadRequest"
+
+
+def test_only_an_event_of_the_old_kind_must_lie_in_its_objects_namespace(cluster: Cluster) -> None:
+    other = {"kind": "Service", "namespace": "other", "name": "web"}
+    old = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "old"},
+        "involvedObject": other,
+        "reason": "Seen",
+    }
+    assert cluster.call("POST", cluster.path(CORE), old).status_code == 422
+    cluster.create(NEW, new_event(cluster, regarding=other))
 
 
 def test_an_event_of_the_old_kind_needs_no_event_time(cluster: Cluster) -> None:

@@ -60,7 +60,17 @@ def test_a_name_can_be_selected_by_field_and_others_cannot(cluster: Cluster) -> 
     assert names(cluster.get(cluster.path(MAPS), fieldSelector="metadata.name=m1")) == ["m1"]
     response = cluster.call("GET", cluster.path(MAPS), params={"fieldSelector": "data.x=1"})
     assert response.status_code == 400
-    assert "field label not supported" in response.json()["message"]
+    assert '"data.x" is not a known field selector' in response.json()["message"]
+
+
+@pytest.mark.parametrize("resource", ["v1/pods", "widgets"])
+def test_an_unknown_field_of_some_kinds_is_refused_in_other_words(
+    cluster: Cluster, widgets: str, resource: str
+) -> None:
+    path = cluster.path(widgets if resource == "widgets" else resource)
+    response = cluster.call("GET", path, params={"fieldSelector": "spec.x=1"})
+    assert response.status_code == 400
+    assert "field label not supported: spec.x" in response.json()["message"]
 
 
 def test_pages_show_one_snapshot_though_the_world_changes(cluster: Cluster) -> None:
@@ -119,6 +129,13 @@ def test_a_list_of_metadata_has_no_content(cluster: Cluster) -> None:
     assert item["kind"] == "PartialObjectMetadata"
     assert item["metadata"]["annotations"] == {"x": "y"}
     assert "data" not in item
+
+
+def test_an_empty_list_is_null_when_it_is_of_metadata_and_empty_otherwise(cluster: Cluster) -> None:
+    path = cluster.path("v1/services")
+    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert cluster.get(path)["items"] == []
+    assert ok(cluster.call("GET", path, headers={"Accept": accept}))["items"] is None
 
 
 def test_a_table_has_columns_and_rows(cluster: Cluster) -> None:

@@ -152,7 +152,7 @@ def test_lease_times_have_six_digits_of_a_second(cluster: Cluster) -> None:
     spec = {
         "holderIdentity": "me",
         "leaseDurationSeconds": 15,
-        "renewTime": "2026-01-02T03:04:05.6Z",
+        "renewTime": "2026-01-02T04:04:05.600000+01:00",
         "leaseTransitions": 0,
     }
     body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a"}, "spec": spec}
@@ -165,6 +165,8 @@ def test_lease_times_have_six_digits_of_a_second(cluster: Cluster) -> None:
         ("leaseDurationSeconds", 0, 422),
         ("leaseDurationSeconds", "15", 400),
         ("renewTime", "yesterday", 400),
+        ("renewTime", "2026-01-02T03:04:05.6Z", 400),
+        ("renewTime", "2026-01-02T03:04:05Z", 400),
         ("leaseTransitions", -1, 422),
     ],
 )

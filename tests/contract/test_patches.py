@@ -38,8 +38,28 @@ def test_json_patch_with_a_failed_test_is_invalid_and_changes_nothing(cluster: C
 
 def test_json_patch_of_a_missing_path_is_invalid(cluster: Cluster) -> None:
     cluster.create(MAPS, config_map("a", {"k": "1"}))
-    operations = [{"op": "replace", "path": "/data/other", "value": "2"}]
+    for operation in (
+        {"op": "remove", "path": "/data/other"},
+        {"op": "replace", "path": "/nothing/other", "value": "2"},
+        {"op": "test", "path": "/data/other", "value": "2"},
+    ):
+        body = ok(cluster.patch(cluster.path(MAPS, "a"), [operation], "json"), 422)
+        assert body["message"] == REJECTED
+
+
+def test_json_patch_takes_what_a_map_does_not_have_for_null(cluster: Cluster) -> None:
+    cluster.create(MAPS, config_map("a", {"k": "1"}))
+    operations = [{"op": "test", "path": "/data/other", "value": None}]
+    ok(cluster.patch(cluster.path(MAPS, "a"), operations, "json"))
+    operations = [{"op": "test", "path": "/data/k", "value": None}]
     assert ok(cluster.patch(cluster.path(MAPS, "a"), operations, "json"), 422)["message"] == REJECTED
+
+
+def test_json_patch_that_replaces_what_a_map_does_not_have_adds_it(cluster: Cluster) -> None:
+    cluster.create(MAPS, config_map("a", {"k": "1"}))
+    operations = [{"op": "replace", "path": "/data/other", "value": "2"}]
+    patched = ok(cluster.patch(cluster.path(MAPS, "a"), operations, "json"))
+    assert patched["data"] == {"k": "1", "other": "2"}
 
 
 def test_json_patch_that_sets_a_stale_version_is_a_conflict(cluster: Cluster) -> None:

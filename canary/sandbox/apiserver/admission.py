@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from canary.sandbox.apiserver.errors import Cause, bad_request
-from canary.sandbox.apiserver.objects import Json, clone, micro_timestamp, parse_time
+from canary.sandbox.apiserver.objects import Json, clone, micro_timestamp, parse_micro_time
 from canary.sandbox.apiserver.selectors import from_label_selector
 
 _EVENT_MESSAGE = 1024
@@ -100,14 +100,14 @@ def _default_secret(obj: Json) -> None:
 
 
 def _default_lease(obj: Json) -> None:
-    """Write the times as the API does, with six digits; 400 when one is no time."""
+    """Write the times in UTC; 400 when one is no time with six digits of a second."""
     spec = obj.get("spec") or {}
     for field in ("acquireTime", "renewTime"):
         if spec.get(field) is None:
             spec.pop(field, None)
             continue
         try:
-            spec[field] = micro_timestamp(parse_time(spec[field]))
+            spec[field] = micro_timestamp(parse_micro_time(spec[field]))
         except (TypeError, ValueError) as exc:
             raise bad_request(f"Lease in version v1 cannot be handled: parsing spec.{field}: {exc}") from exc
     for field, kind in (("leaseDurationSeconds", int), ("leaseTransitions", int), ("holderIdentity", str)):
@@ -131,24 +131,30 @@ def _lease_problems(obj: Json, _old: Json | None) -> list[Cause]:
 
 
 def _default_event(obj: Json) -> None:
-    """Write the event's time with six digits; 400 when it is no time."""
+    """Write the event's time in UTC; 400 when it is no time with six digits of a second."""
     if obj.get("eventTime") is None:
         obj["eventTime"] = None
         return
     try:
-        obj["eventTime"] = micro_timestamp(parse_time(obj["eventTime"]))
+        obj["eventTime"] = micro_timestamp(parse_micro_time(obj["eventTime"]))
     except (TypeError, ValueError) as exc:
         raise bad_request(f"Event cannot be handled: parsing eventTime: {exc}") from exc
 
 
 def _event_problems(obj: Json, _old: Json | None) -> list[Cause]:
-    """Check that the event lies beside its object, and that one with an eventTime is complete."""
-    causes = []
+    """Check that the event lies beside its object; one of events.k8s.io need not, in a real server."""
+    causes = _content_problems(obj)
     namespace = (obj.get("involvedObject") or {}).get("namespace") or ""
     own = obj["metadata"].get("namespace") or ""
     if own != namespace and (namespace or own != "default"):
         message = f'Invalid value: "{namespace}": does not match event.namespace'
         causes.append(Cause("involvedObject.namespace", "FieldValueInvalid", message))
+    return causes
+
+
+def _content_problems(obj: Json) -> list[Cause]:
+    """Check that an event with an eventTime is complete."""
+    causes = []
     if obj.get("eventTime"):
         needed = ("reportingComponent", "reportingInstance", "action", "reason")
         causes += [Cause(f, "FieldValueRequired", "Required value") for f in needed if not obj.get(f)]
@@ -158,10 +164,10 @@ def _event_problems(obj: Json, _old: Json | None) -> list[Cause]:
     return causes
 
 
-def _new_event_problems(obj: Json, old: Json | None) -> list[Cause]:
+def _new_event_problems(obj: Json, _old: Json | None) -> list[Cause]:
     """Check an event of events.k8s.io: there eventTime is required."""
     missing = [] if obj.get("eventTime") else [Cause("eventTime", "FieldValueRequired", "Required value")]
-    return missing + _event_problems(obj, old)
+    return missing + _content_problems(obj)
 
 
 def _template_problems(obj: Json, old: Json | None) -> list[Cause]:

@@ -28,7 +28,7 @@ class EndpointSliceController:
         self._api = api
 
     def keys(self, change: Change) -> Iterable[tuple[str, str]]:
-        """Return the Services that a change of a Service, Pod or slice concerns."""
+        """Return the Services that a change of a Service, Pod, Node or slice concerns."""
         obj, namespace = change.object, namespace_of(change.object)
         if change.resource == "services":
             yield namespace, name_of(obj)
@@ -36,6 +36,9 @@ class EndpointSliceController:
             labels = obj["metadata"].get("labels") or {}
             if labels.get(MANAGED_LABEL) == MANAGER and SERVICE_LABEL in labels:
                 yield namespace, labels[SERVICE_LABEL]
+        elif change.resource == "nodes" and change.type != "MODIFIED":
+            for service in self._api.store.items("services"):
+                yield namespace_of(service), name_of(service)
         elif change.resource == "pods":
             for service in self._api.store.items("services", namespace):
                 if any(_selects(service, pod) for pod in (obj, change.previous) if pod is not None):
@@ -71,6 +74,9 @@ class EndpointSliceController:
             if not _selects(service, pod) or not pod["status"].get("podIP"):
                 continue
             if pod["status"].get("phase") in {"Succeeded", "Failed"}:
+                continue
+            # An address on a machine that nobody knows is no place to send anything to.
+            if self._api.store.get("nodes", "", pod["spec"].get("nodeName") or "") is None:
                 continue
             ports = _ports(service, pod)
             groups.setdefault(msgspec.json.encode(ports), (ports, []))[1].append(_endpoint(pod))

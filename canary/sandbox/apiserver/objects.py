@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -54,6 +55,16 @@ def parse_time(text: str) -> datetime:
     if moment.tzinfo is None or "T" not in text.upper():
         raise ValueError(f"{text!r} is not an RFC 3339 time with an offset")
     return moment.astimezone(UTC)
+
+
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
+
+
+def parse_micro_time(text: str) -> datetime:
+    """Parse a ``metav1.MicroTime``; ``ValueError`` unless it has exactly six digits of a second."""
+    if not _MICRO_TIME.fullmatch(text):
+        raise ValueError(f"{text!r} is not like 2006-01-02T15:04:05.000000Z")
+    return parse_time(text)
 
 
 def random_suffix(length: int) -> str:

@@ -56,12 +56,32 @@ def json_patch(document: Json, operations: Any) -> Json:
         message = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         raise ApiError(413, "RequestEntityTooLarge", message)
     try:
-        result = jsonpatch.JsonPatch(operations).apply(clone(document))
+        result = clone(document)
+        for operation in operations:
+            result = jsonpatch.JsonPatch([_as_carried_out(operation, result)]).apply(result, in_place=True)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as exc:
         raise patch_rejected() from exc
     if not isinstance(result, dict):
         raise patch_rejected()
     return result
+
+
+def _as_carried_out(operation: Json, document: Json) -> Json:
+    """Read an operation on a map as the real API server does, where it differs from RFC 6902.
+
+    There, replacing what the map does not have adds it, and what it does not have equals null.
+    """
+    name, path = operation.get("op"), operation.get("path")
+    if name not in {"replace", "test"} or not isinstance(path, str):
+        return operation
+    parent, member = jsonpatch.JsonPointer(path).to_last(document)
+    if member is None or not isinstance(parent, dict):
+        return operation
+    if name == "replace":
+        return {**operation, "op": "add"}
+    if operation.get("value") is None and parent.get(member) is None:
+        return {"op": "test", "path": "", "value": document}
+    return operation
 
 
 def merge_patch(document: Any, patch: Any) -> Any:

@@ -48,7 +48,7 @@ class ReadOptions:
         fields = query.get("fieldSelector", "")
         if target.name:
             fields = ",".join(filter(None, (fields, f"metadata.name={target.name}")))
-        selectable = custom.selectable if custom else frozenset()
+        selectable = custom.selectable if custom else None
         selector = parse_selector(target.resource.key, selectable, query.get("labelSelector", ""), fields)
         initial = query.get("sendInitialEvents")
         seconds = _integer(query, "timeoutSeconds")

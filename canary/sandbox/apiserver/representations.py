@@ -41,12 +41,14 @@ class View:
     def many(self, objects: Sequence[Json], list_metadata: Json) -> Json:
         """Return a list as the client asked for it."""
         resource = self.target.resource
+        items: list[Json] | None
         shown = [resource.present(obj, self.target.version) for obj in objects]
         match self.shape:
             case "object":
                 kind, version, items = f"{resource.kind}List", self.target.api_version, shown
             case "metadata":
-                kind, version, items = "PartialObjectMetadataList", _META, [partial(obj) for obj in shown]
+                # Null, not an empty list: so the real server says that there is no metadata of anything.
+                kind, version, items = "PartialObjectMetadataList", _META, [*map(partial, shown)] or None
             case "table":
                 whole = table(self.target, shown, self.include_object, self.now)
                 return whole | {"metadata": list_metadata}

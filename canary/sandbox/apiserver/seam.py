@@ -1,7 +1,8 @@
 """The tests' seam: what was asked of the server, and faults on demand.
 
 This is the only way in which a test reaches into a running server. ``before_response`` is called in the
-server's thread for each authenticated request; it must be quick and must not raise.
+server's thread for each authenticated request, ``after_effect`` when it has been carried out and its answer
+has not been sent; both must be quick and must not raise.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Fault:
 
 
 Hook = Callable[[SeenRequest], Fault | None]
+Witness = Callable[[RequestRecord], None]
 
 
 @dataclass(slots=True)
@@ -60,5 +62,6 @@ class Seam:
 
     requests: deque[RequestRecord] = field(default_factory=lambda: deque(maxlen=10_000))
     before_response: Hook | None = None
+    after_effect: Witness | None = None
     writes: int = 0
     """Writes that clients sent and the server carried out (dry runs are none)."""

@@ -89,8 +89,8 @@ class Selector:
         )
 
 
-def parse_selector(resource: str, custom: frozenset[str], labels: str, fields: str) -> Selector:
-    """Parse both parameters; ``custom`` are a CRD's selectable fields. Raises 400."""
+def parse_selector(resource: str, custom: frozenset[str] | None, labels: str, fields: str) -> Selector:
+    """Parse both parameters; ``custom``: a CRD's selectable fields, None for a built-in. Raises 400."""
     return Selector(parse_labels(labels), _parse_fields(resource, custom, fields))
 
 
@@ -138,17 +138,28 @@ def _clause(text: str) -> Requirement:
     )
 
 
-def _parse_fields(resource: str, custom: frozenset[str], text: str) -> tuple[tuple[str, bool, str], ...]:
-    known = FIELDS.get(resource, frozenset()) | custom | {"metadata.name", "metadata.namespace"}
+def _parse_fields(
+    resource: str, custom: frozenset[str] | None, text: str
+) -> tuple[tuple[str, bool, str], ...]:
+    known = (
+        FIELDS.get(resource, frozenset()) | (custom or frozenset()) | {"metadata.name", "metadata.namespace"}
+    )
     clauses = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.match(r"^(?P<path>[^=!]+)(?P<op>==|!=|=)(?P<value>.*)$", part)
         if found is None:
             raise bad_request(f"invalid selector: {part!r}; can't understand {part!r}")
         if found["path"] not in known:
-            raise bad_request(f"field label not supported: {found['path']}")
+            raise bad_request(_unknown_field(resource, custom, found["path"]))
         clauses.append((found["path"], found["op"] != "!=", found["value"]))
     return tuple(clauses)
+
+
+def _unknown_field(resource: str, custom: frozenset[str] | None, path: str) -> str:
+    """Say it in the words of the resource: those with fields of their own have an older sentence."""
+    if resource in FIELDS or custom is not None:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _field(obj: Json, path: str) -> str:

@@ -74,12 +74,13 @@ class Application:
         if fault is None or fault.after:
             response = await self._answer(request, seen)
         if fault is not None:
-            response = _faulty(fault)
-        self.seam.requests.append(
-            RequestRecord(
-                seen.method, seen.path, seen.query, seen.user_agent, response.status_code if response else 0
-            )
+            response = faulty_response(fault)
+        record = RequestRecord(
+            seen.method, seen.path, seen.query, seen.user_agent, response.status_code if response else 0
         )
+        self.seam.requests.append(record)
+        if self.seam.after_effect:
+            self.seam.after_effect(record)
         if response is None:
             await _drop(receive, send)
         else:
@@ -116,7 +117,8 @@ class Application:
         self.api.store.compact()
 
 
-def _faulty(fault: Fault) -> Response | None:
+def faulty_response(fault: Fault) -> Response | None:
+    """Return what a client gets instead of the answer; None when its connection is cut."""
     if fault.status == 0:
         return None
     reasons = {409: "Conflict", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
