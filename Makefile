@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format docs lock bench clean
+.PHONY: help demo test test-slow test-cluster test-all check format docs lock bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,11 @@ test: $(VENV)/.dev ## The fast test suite
 
 test-slow: $(VENV)/.dev ## Tests that run real components for many seconds
 	@scripts/install-prometheus
-	@$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
+
+test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kubernetes API server, which Go builds once
+	@scripts/install-prometheus
+	@$(BIN)/python -m tests.cluster $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/ruff format --check .
@@ -32,15 +36,17 @@ check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.house.sizes
 	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python charts/generate.py --check
 	@$(BIN)/python -m canary.adapters.kube.crd --check
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Write the generated parts of docs/ and config/ again
+docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ again
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m canary.adapters.kube.crd
+	@$(BIN)/python charts/generate.py
 
 bench: ## Benchmarks (none are part of this version yet)
 	@echo "No benchmarks yet: they come with the evidence and scale work. See docs/architecture.md."

@@ -1,0 +1,119 @@
+"""The Go toolchain as something to call: which one there is, and its commands run in a module's directory."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ControlPlaneMissing", "Go", "Say", "cache_directory", "find_go"]
+
+Say = Callable[[str], None]
+OLDEST_GO = (1, 26)
+_VERSION_SECONDS = 30.0
+_DOWNLOAD_SECONDS = 600.0
+_BUILD_SECONDS = 3600.0
+_PROGRESS_SECONDS = 15.0
+_USUAL_PLACE = "/usr/local/go/bin/go"
+_TAIL_CHARACTERS = 1500
+
+
+class ControlPlaneMissing(RuntimeError):
+    """The programs of a control plane are not there and cannot be made; the message says what to do."""
+
+
+def cache_directory() -> Path:
+    """CANARY_CACHE, or ``canary`` in the place for caches of this user."""
+    if named := os.environ.get("CANARY_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "canary"
+
+
+class Go:
+    """A toolchain that is new enough. Modules are never changed: go.mod and go.sum decide."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def download(self, module: str) -> dict[str, Any]:
+        """Have one module at one version in Go's own cache; what Go says of it. ``module``: path@version."""
+        ran = subprocess.run(
+            [self._program, "mod", "download", "-json", module],
+            cwd=Path.home(),
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=_DOWNLOAD_SECONDS,
+            check=False,
+        )
+        try:
+            found: dict[str, Any] = json.loads(ran.stdout)
+        except ValueError:
+            found = {"Error": ran.stderr.strip()}
+        if error := found.get("Error"):
+            raise ControlPlaneMissing(f"go mod download {module}: {error}")
+        return found
+
+    def build(self, module: Path, arguments: Sequence[str], say: Say) -> None:
+        """Run ``go build`` in a module's directory, and say every few seconds how far it is."""
+        argv = [self._program, "build", "-v", *arguments]
+        began = said = time.monotonic()
+        process = subprocess.Popen(
+            argv,
+            cwd=module,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        lines: list[str] = []
+        with process:
+            try:
+                for line in process.stderr or ():
+                    lines.append(line.rstrip())
+                    now = time.monotonic()
+                    if now - said >= _PROGRESS_SECONDS:
+                        said = now
+                        say(f"building: {len(lines)} packages compiled after {now - began:.0f} s")
+                process.wait(_BUILD_SECONDS)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            raise ControlPlaneMissing(f"{' '.join(argv)} failed:\n" + "\n".join(lines)[-_TAIL_CHARACTERS:])
+
+
+def find_go(purpose: str) -> Go:
+    """The toolchain of this machine. Raises ControlPlaneMissing when there is none, or only an old one."""
+    program = shutil.which("go") or (_USUAL_PLACE if Path(_USUAL_PLACE).is_file() else None)
+    wanted = ".".join(map(str, OLDEST_GO))
+    if program is None:
+        raise ControlPlaneMissing(
+            f"{purpose} needs Go {wanted} or newer, and there is no `go` on the PATH or in {_USUAL_PLACE}: "
+            "install it"
+        )
+    ran = subprocess.run(
+        [program, "env", "GOVERSION"],
+        cwd=Path.home(),
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=_VERSION_SECONDS,
+        check=False,
+    )
+    found = re.match(r"go(\d+)\.(\d+)", ran.stdout)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_GO:
+        says = ran.stdout.strip() or ran.stderr.strip()
+        raise ControlPlaneMissing(f"{purpose} needs Go {wanted} or newer; {program} is {says}: install it")
+    return Go(program)
+
+
+def _environment() -> dict[str, str]:
+    # The toolchain that was checked is the one that builds, and go.sum decides what it builds from.
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
