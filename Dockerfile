@@ -21,7 +21,6 @@ COPY canary /opt/canary/canary
 RUN rm -rf /opt/canary/bin /opt/canary/kubernetes/aio && \
     python -m compileall -q --invalidation-mode unchecked-hash /opt/canary
 
-# hadolint ignore=DL3006
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown

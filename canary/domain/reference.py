@@ -191,7 +191,7 @@ VIRTUAL_SERVICES: Final[Annotation[tuple[RouteRef, ...]]] = Annotation(
 )
 PAUSED: Final = Annotation(
     "paused",
-    "The controller leaves the service alone: no weight changes until it is resumed.",
+    "The controller leaves the service alone, but for ending what is aborted or already rolling back.",
     "true or false",
     "true",
     wishes.boolean,

@@ -23,6 +23,7 @@ from canary.adapters.kube.objects import Metadata, MetadataOnly, path_of
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import METADATA_LIST, Transport
 from canary.adapters.kube.wire import parse_time
+from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import NotFound, TerminalError, WorldError
 from canary.app.ports import AnnotatedService, StoredRelease
 from canary.domain.annotations import PREFIX
@@ -107,6 +108,14 @@ class Cluster:
         except TerminalError:
             return None
         return frozenset((item.metadata.namespace, item.metadata.name) for item in found)
+
+    def canary_revision(self, key: ServiceKey, plan: Plan) -> str | None:
+        """The revision that the canary carries now; None when that cannot be told."""
+        try:
+            canary = KubeDeployments(self._transport).read(key, plan).canary
+        except TerminalError:
+            return None
+        return canary.revision or None if canary is not None else None
 
     def all_releases(self, namespace: str | None) -> tuple[StoredRelease, ...]:
         """Every release, oldest first; raises ``NotFound`` when the cluster does not know releases."""

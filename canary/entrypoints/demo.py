@@ -297,6 +297,12 @@ def _keep(sandbox: Sandbox) -> None:
     print(f"    {canaryctl} status -n {NAMESPACE}")
     print(f"    {canaryctl} explain {SERVICE} -n {NAMESPACE}")
     print()
+    print("Push a version of your own, well or badly behaved, and follow it:")
+    print()
+    print(f"    {shown} set env deployment/{CANARY} -n {NAMESPACE} VERSION=v5 BEHAVIOUR='errors=5%'")
+    print(f"    {canaryctl} status {SERVICE} -n {NAMESPACE} --watch")
+    print()
+    print(f"Logs: {sandbox.directory}")
     print(f"Prometheus: {sandbox.prometheus_url}   Envoy: {sandbox.envoy_url} (Host: {HOST})")
     while True:
         time.sleep(3600)

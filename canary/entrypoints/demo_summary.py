@@ -1,10 +1,13 @@
 """The demo's summary: what users saw of each release, counted from the source of traffic's own log."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Ending", "ReleaseSummary", "format_summary", "summarise"]
+
+WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def summarise(
 
 def format_summary(summaries: Iterable[ReleaseSummary]) -> str:
     """Return the summary as a plain table, with one line of explanation for each release."""
-    header = ("RELEASE", "ENDED", "EXPECTED", "REQUESTS", "TO CANARY", "FAILED", "SLOW", "FIRST TO LAST BAD")
+    header = ("RELEASE", "ENDED", "EXPECTED", "REQUESTS", "TO CANARY", "FAILED", "SLOW", "BAD FOR")
     summaries = tuple(summaries)
     rows = [header, *(_row(item) for item in summaries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
@@ -79,7 +82,7 @@ def format_summary(summaries: Iterable[ReleaseSummary]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     for item in summaries:
-        lines += ["", f"{item.title}: {item.why}"]
+        lines += ["", textwrap.fill(f"{item.title}: {item.why}", WIDTH)]
     return "\n".join(lines)
 
 

@@ -103,7 +103,9 @@ def render(values: Json, *, name: str = "canary") -> list[Json]:
     """Every object that an installation with ``values`` applies."""
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(values, name=name, namespace=NAMESPACE, is_install=True)
-    documents = (yaml.safe_load_all(text) for path, text in files.items() if path.endswith(".yaml"))
+    documents = (
+        yaml.load_all(text, yaml.CSafeLoader) for path, text in files.items() if path.endswith(".yaml")
+    )
     return [item for each in documents for item in each if item]
 
 

@@ -119,6 +119,13 @@ def retry(context: click.Context, name: str) -> None:
                 f"release {release.name} ended {release.phase.value}; only what was rolled back is retried"
             )
             raise CommandFailed(words)
+        carried = cluster.canary_revision(release.key, release.plan)
+        if carried not in {None, release.revision}:
+            # The wish would wait for whenever somebody deploys that revision again: nobody wants that then.
+            words = (
+                f"{release.plan.canary} carries revision {carried} now; deploy {release.revision} again first"
+            )
+            raise CommandFailed(words)
         return Wish(retry=True)
 
     asked = _ask(cluster, stored, wish)
