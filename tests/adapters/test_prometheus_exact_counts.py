@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, start_http_server
 
@@ -163,6 +164,7 @@ def run_traffic(fleet: Fleet, release: Release, rng: random.Random) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_whole_release_is_counted_to_the_request_through_churn(tmp_path: Path) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     rng = random.Random(3)  # noqa: S311 - repeatable

@@ -226,13 +226,18 @@ def test_no_write_is_made_once_leadership_is_gone() -> None:
     whole.run(300, until=whole.finished)
     for lost_after in range(whole.world.writes):
         simulation = simulate()
+        refused: list[int] = []
 
-        def check(world: World = simulation.world, last: int = lost_after) -> None:
+        def check(
+            world: World = simulation.world, last: int = lost_after, refused: list[int] = refused
+        ) -> None:
             if world.writes >= last:
+                refused.append(world.writes)
                 raise LeadershipLost("paused beyond the lease")
 
         simulation.fence.check = check  # type: ignore[method-assign]
-        simulation.run(300)
+        simulation.run(300, until=lambda refused=refused: len(refused) >= 5)  # type: ignore[misc]
+        assert len(refused) >= 5, lost_after
         assert simulation.world.writes <= lost_after + 1, lost_after
 
 

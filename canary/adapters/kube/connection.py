@@ -27,7 +27,7 @@ def connect(
     """
     configuration = Configuration()
     named = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG", "")
-    home = Path.home() / ".kube" / "config"
+    home = _home() / ".kube" / "config"
     if named:
         _load(configuration, named, context)
     elif "KUBERNETES_SERVICE_HOST" in os.environ and context is None:
@@ -44,6 +44,14 @@ def connect(
     configuration.connection_pool_maxsize = CONNECTIONS
     configuration.keep_alive = True
     return Transport(ApiClient(configuration), stop)
+
+
+def _home() -> Path:
+    """The home directory; one that cannot exist for a user who has none, as in a pod with any UID."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def _load(configuration: Configuration, files: str, context: str | None) -> None:
