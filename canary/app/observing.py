@@ -10,7 +10,22 @@ from canary.domain.observation import Observation, Requests, Routes, Workload
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.release import Phase, Release, Stage
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "metric_target"]
+
+
+def metric_target(release: Release, routes: Routes, evaluated_until: float) -> MetricTarget:
+    """Return ``release`` as the collector needs to know it."""
+    return MetricTarget(
+        key=release.key,
+        release=release.name,
+        stable_workload=release.plan.stable,
+        canary_workload=release.plan.canary,
+        hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
+        objectives=release.plan.objectives,
+        window_seconds=release.window_seconds,
+        evaluated_until=evaluated_until,
+        interval_seconds=release.plan.interval_seconds,
+    )
 
 
 class Observer:
@@ -52,18 +67,7 @@ class Observer:
             with self._lock:
                 self._targets.pop((release.key, release.name), None)
             return
-        routes = observation.routes
-        target = MetricTarget(
-            key=release.key,
-            release=release.name,
-            stable_workload=release.plan.stable,
-            canary_workload=release.plan.canary,
-            hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
-            objectives=release.plan.objectives,
-            window_seconds=release.window_seconds,
-            evaluated_until=saved_until,
-            interval_seconds=release.plan.interval_seconds,
-        )
+        target = metric_target(release, observation.routes, saved_until)
         with self._lock:
             self._targets[release.key, release.name] = target
 

@@ -10,7 +10,8 @@ import click
 from canary.adapters.prometheus.access import PrometheusAccess
 from canary.adapters.prometheus.client import PrometheusSource
 from canary.app.errors import WorldError
-from canary.app.ports import MetricsUnavailable, MetricTarget
+from canary.app.observing import metric_target
+from canary.app.ports import MetricsUnavailable
 from canary.domain.observation import Routes
 from canary.domain.release import Release
 from canary.entrypoints.clock import SystemClock
@@ -102,16 +103,7 @@ def _routes(cluster: Cluster, release: Release) -> tuple[Routes, list[str]]:
 
 def _queries(release: Release, routes: Routes, reporter: str) -> Mapping[str, str]:
     """The queries as the controller writes them, for this release alone and one window."""
-    target = MetricTarget(
-        key=release.key,
-        release=release.name,
-        stable_workload=release.plan.stable,
-        canary_workload=release.plan.canary,
-        hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
-        objectives=release.plan.objectives,
-        window_seconds=release.window_seconds,
-        evaluated_until=release.evidence.evaluated_until,
-    )
+    target = metric_target(release, routes, release.evidence.evaluated_until)
     source = PrometheusSource(PrometheusAccess(ANY_PROMETHEUS), SystemClock(), reporter)
     try:
         return source.queries(target)
