@@ -48,8 +48,8 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 	@$(BIN)/python -m canary.adapters.kube.crd
 	@$(BIN)/python charts/generate.py
 
-bench: ## Benchmarks (none are part of this version yet)
-	@echo "No benchmarks yet: they come with the evidence and scale work. See docs/architecture.md."
+bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are, what a fold costs
+	@$(BIN)/python benchmarks/detection.py
 
 lock: $(VENV)/.dev ## Upgrade the lock files on purpose
 	@$(BIN)/pip install --quiet uv
