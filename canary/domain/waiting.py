@@ -28,7 +28,7 @@ def deadline_passed(release: Release, now: float) -> bool:
 
 def start_blocked_by(release: Release, observation: Observation) -> Obstacle | None:
     """Return what keeps a pending release from its first step; None when it may begin."""
-    obstacle = _not_serving(release, observation)
+    obstacle = blocked_by(release, observation)
     if obstacle is not None:
         return obstacle
     if observation.routes.problems:
@@ -60,10 +60,6 @@ def _too_coarse(release: Release, observation: Observation) -> Obstacle | None:
 
 def blocked_by(release: Release, observation: Observation) -> Obstacle | None:
     """Return what keeps a release at its step whatever the evidence says; None when nothing does."""
-    return _not_serving(release, observation)
-
-
-def _not_serving(release: Release, observation: Observation) -> Obstacle | None:
     stable, canary, plan = observation.stable, observation.canary, release.plan
     if stable is None:
         return Obstacle(
