@@ -1,47 +1,84 @@
 """Annotations: from what an owner wrote on a Service to a ``Plan``, or to every problem that is in the way.
 
-What may be written stands in ``canary.domain.reference``. An annotation under our prefix that is not in it is
-an error: a typo must never silently mean a default.
+What may be written stands in ``canary.domain.reference``. Behind the annotations stand the policy that one of
+them names, then an administrator's defaults, then our own: the first that says something holds. An annotation
+under our prefix that is not in the reference is an error: a typo must never silently mean a default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from canary.domain import reference as known
 from canary.domain.duration import format_duration
 from canary.domain.errors import InvalidPlan, Problem
-from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, ServiceKey
+from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, PolicyRef, ServiceKey
+from canary.domain.policy import ERROR_RATE, LATENCY, Policy, Provided, Unavailable, further_objectives
 from canary.domain.reference import PREFIX, REFERENCE, Annotation
 from canary.domain.wishes import quote, shorten, suggestion
 
-__all__ = ["PREFIX", "REFERENCE", "Annotation", "is_opted_in", "parse_plan"]
+__all__ = [
+    "PREFIX",
+    "REFERENCE",
+    "Annotation",
+    "is_opted_in",
+    "parse_plan",
+    "policy_named_by",
+    "policy_problems",
+]
 
 T = TypeVar("T")
 
 
-class _Reader:
-    """Reads annotations one by one and remembers every problem."""
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place where wishes stand: their texts by the annotation's name, and how a person finds them."""
 
-    def __init__(self, annotations: Mapping[str, str]) -> None:
-        self._annotations = annotations
+    texts: Mapping[str, str]
+    place: str | None = None
+    """What comes before a policy's field; None for the annotations themselves."""
+
+    def where(self, annotation: Annotation[object]) -> str:
+        return annotation.key if self.place is None else self.place + annotation.policy_field
+
+
+class _Reader:
+    """Reads wishes one by one from the first layer that has them, and remembers every problem."""
+
+    def __init__(self, annotations: Mapping[str, str], policies: Sequence[Policy]) -> None:
+        self._annotations = {key: text for key, text in annotations.items() if key.startswith(PREFIX)}
+        named = {key.removeprefix(PREFIX): text for key, text in self._annotations.items()}
+        self._layers = [_Layer(named), *(_Layer(policy.texts(), policy.place) for policy in policies)]
         self.problems: list[Problem] = []
+        self.misread: set[str] = set()
+        """Names of the annotations that were not understood: what was returned for them is a stand-in."""
 
     def value(self, annotation: Annotation[T]) -> T | None:
         """Return what is asked for; None when it is absent without default, or not understood."""
-        text = self._annotations.get(annotation.key)
-        if text is None:
+        layer = self._layer_of(annotation)
+        if layer is None:
             return None if annotation.default is None else annotation.parse(annotation.default)
+        text = layer.texts[annotation.name]
         try:
             return annotation.parse(text.strip())
         except ValueError as refused:
-            self.problems.append(Problem(annotation.key, quote(text), str(refused)))
+            self.misread.add(annotation.name)
+            self.problems.append(Problem(layer.where(annotation), quote(text), str(refused)))
             return None
+
+    def where(self, annotation: Annotation[object]) -> str:
+        """Return where the wish stands, or would stand."""
+        layer = self._layer_of(annotation)
+        return layer.where(annotation) if layer is not None else annotation.key
+
+    def _layer_of(self, annotation: Annotation[T]) -> _Layer | None:
+        return next((layer for layer in self._layers if annotation.name in layer.texts), None)
 
     def refuse_unknown(self) -> None:
         """Note every annotation under our prefix that does not exist."""
         names = {annotation.name for annotation in REFERENCE}
         for key in sorted(self._annotations):
-            if key.startswith(PREFIX) and key.removeprefix(PREFIX) not in names:
+            if key.removeprefix(PREFIX) not in names:
                 close = suggestion(key.removeprefix(PREFIX), sorted(names))
                 remedy = (
                     f"did you mean {PREFIX}{close}?" if close else "there is no such annotation; remove it"
@@ -54,67 +91,105 @@ def is_opted_in(annotations: Mapping[str, str]) -> bool:
     return annotations.get(known.ENABLED.key, "false").strip() != "false"
 
 
-def parse_plan(key: ServiceKey, annotations: Mapping[str, str]) -> Plan | None:
+def policy_named_by(annotations: Mapping[str, str]) -> PolicyRef | None:
+    """Return the policy behind the annotations; None when none is named that can be understood."""
+    text = annotations.get(known.POLICY.key)
+    if text is None or not is_opted_in(annotations):
+        return None
+    try:
+        return known.POLICY.parse(text.strip())
+    except ValueError:
+        return None
+
+
+def parse_plan(
+    key: ServiceKey,
+    annotations: Mapping[str, str],
+    policy: Policy | Unavailable | None = None,
+    provided: Provided | None = None,
+) -> Plan | None:
     """Return what the owner of a service asks for; None when nothing is.
 
-    Raises ``InvalidPlan`` with every problem there is: values that are not understood, annotations that do
-    not exist, and wishes that contradict each other.
+    ``policy`` is the one that ``policy_named_by`` the annotations. Raises ``InvalidPlan`` with every problem
+    there is: values that are not understood, annotations that do not exist, a policy that cannot be used, and
+    wishes that contradict each other.
     """
     if not is_opted_in(annotations):
         return None
-    reader = _Reader(annotations)
+    provided = provided or Provided()
+    policies = (policy, provided.defaults) if isinstance(policy, Policy) else (provided.defaults,)
+    reader = _Reader(annotations, policies)
     reader.value(known.ENABLED)
     reader.value(known.EVIDENCE)
-    steps = reader.value(known.STEPS) or ()
-    stable = reader.value(known.STABLE) or key.name
-    canary = reader.value(known.CANARY) or f"{key.name}-canary"
-    deadline_seconds = reader.value(known.DEADLINE) or 0.0
+    named = reader.value(known.POLICY)
+    objectives, problems = _objectives(reader, policies, provided)
     plan = Plan(
-        stable=stable,
-        canary=canary,
-        steps=steps,
-        objectives=_objectives(reader.value(known.MAX_ERROR_RATE), reader.value(known.MAX_LATENCY)),
+        stable=reader.value(known.STABLE) or key.name,
+        canary=reader.value(known.CANARY) or f"{key.name}-canary",
+        steps=reader.value(known.STEPS) or (),
+        objectives=objectives,
         interval_seconds=reader.value(known.INTERVAL),
         tolerance=reader.value(known.TOLERANCE) or 1.0,
         min_requests=reader.value(known.MIN_REQUESTS) or 1,
         false_rollback_budget=reader.value(known.FALSE_ROLLBACK_BUDGET) or 0.01,
         gates=reader.value(known.GATES) or frozenset(),
-        deadline_seconds=deadline_seconds,
+        deadline_seconds=reader.value(known.DEADLINE) or 0.0,
         on_no_data=reader.value(known.ON_NO_DATA) or OnNoData.HOLD,
         drain_seconds=reader.value(known.DRAIN) or 1.0,
-        policy=reader.value(known.POLICY),
+        policy=str(named) if named is not None else None,
         virtual_services=reader.value(known.VIRTUAL_SERVICES) or (),
         paused=reader.value(known.PAUSED) or False,
     )
     reader.refuse_unknown()
-    problems = (*reader.problems, *_contradictions(plan, reader))
+    if named is not None and not isinstance(policy, Policy):
+        # Without its policy a plan would silently mean defaults.
+        missing = policy or Unavailable(f"{quote(str(named))}, which was not looked up", "try again")
+        reader.problems.append(Problem(known.POLICY.key, missing.found, missing.remedy))
+    problems = [*reader.problems, *problems, *_contradictions(plan, reader)]
     if problems:
-        raise InvalidPlan(problems)
+        raise InvalidPlan(tuple(problems))
     return plan
 
 
-def _objectives(max_error_rate: float | None, latency: tuple[float, float] | None) -> tuple[Objective, ...]:
+def policy_problems(policy: Policy, provided: Provided) -> tuple[Problem, ...]:
+    """Return what is wrong with a policy by itself, whichever service names it."""
+    key = ServiceKey("default", "service")
+    try:
+        parse_plan(key, {known.ENABLED.key: "true"}, policy, provided)
+    except InvalidPlan as invalid:
+        return invalid.problems
+    return ()
+
+
+def _objectives(
+    reader: _Reader, policies: Sequence[Policy], provided: Provided
+) -> tuple[tuple[Objective, ...], list[Problem]]:
     objectives = []
+    max_error_rate, latency = reader.value(known.MAX_ERROR_RATE), reader.value(known.MAX_LATENCY)
     if max_error_rate is not None:
-        objectives.append(Objective("error-rate", ObjectiveKind.ERRORS, max_error_rate))
+        objectives.append(Objective(ERROR_RATE, ObjectiveKind.ERRORS, max_error_rate))
     if latency is not None:
-        max_bad_ratio, bound_ms = latency
-        objectives.append(Objective("latency", ObjectiveKind.LATENCY, max_bad_ratio, bound_ms))
-    return tuple(objectives)
+        objectives.append(Objective(LATENCY, ObjectiveKind.LATENCY, *latency))
+    said = next((policy for policy in policies if policy.spec.objectives is not None), None)
+    further, problems = further_objectives(said, provided.templates) if said is not None else ([], [])
+    return (*objectives, *further), problems
 
 
 def _contradictions(plan: Plan, reader: _Reader) -> list[Problem]:
     """Compare wishes with each other. One that was not understood is a stand-in and contradicts nothing."""
-    misread = {problem.where for problem in reader.problems}
     problems = []
-    if plan.stable == plan.canary and not misread & {known.STABLE.key, known.CANARY.key}:
-        remedy = f"write another name than the workload of {known.STABLE.key}: they are two workloads"
-        problems.append(Problem(known.CANARY.key, quote(plan.canary), remedy))
-    baking_seconds = sum(step.bake_seconds for step in plan.steps)
-    if not misread & {known.STEPS.key, known.DEADLINE.key} and baking_seconds >= plan.deadline_seconds:
+    if plan.stable == plan.canary and not reader.misread & {known.STABLE.name, known.CANARY.name}:
         remedy = (
-            f"the steps of {known.STEPS.key} take at least {format_duration(baking_seconds)}; write a longer "
-            "deadline or shorter steps"
+            f"write another name than the workload of {reader.where(known.STABLE)}: they are two workloads"
         )
-        problems.append(Problem(known.DEADLINE.key, quote(format_duration(plan.deadline_seconds)), remedy))
+        problems.append(Problem(reader.where(known.CANARY), quote(plan.canary), remedy))
+    baking_seconds = sum(step.bake_seconds for step in plan.steps)
+    understood = not reader.misread & {known.STEPS.name, known.DEADLINE.name}
+    if understood and baking_seconds >= plan.deadline_seconds:
+        remedy = (
+            f"the steps of {reader.where(known.STEPS)} take at least {format_duration(baking_seconds)}; "
+            "write a longer deadline or shorter steps"
+        )
+        found = quote(format_duration(plan.deadline_seconds))
+        problems.append(Problem(reader.where(known.DEADLINE), found, remedy))
     return problems

@@ -1,12 +1,25 @@
 """The plan: what the owner of a service asked for, parsed once, complete and immutable.
 
-``canary.domain.annotations`` makes it from a Service's annotations; nothing else parses wishes.
+``canary.domain.annotations`` makes it from a Service's annotations and what stands behind them: a policy and
+an administrator's defaults. Nothing else parses wishes.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Gate", "Objective", "ObjectiveKind", "OnNoData", "Plan", "RouteRef", "ServiceKey", "Step"]
+from canary.domain.metric_template import MetricTemplate
+
+__all__ = [
+    "Gate",
+    "Objective",
+    "ObjectiveKind",
+    "OnNoData",
+    "Plan",
+    "PolicyRef",
+    "RouteRef",
+    "ServiceKey",
+    "Step",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,6 +49,8 @@ class ObjectiveKind(StrEnum):
     """It failed (HTTP 5xx, or a gRPC status that means a server error)."""
     LATENCY = "latency"
     """It took longer than the objective's bound."""
+    TEMPLATE = "template"
+    """A counter of the application's own says so; what is counted need not be a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,8 @@ class Objective:
     """The largest acceptable fraction of bad requests, in (0, 1)."""
     bound_ms: float | None = None
     """For latency: slower than this is bad; must be a bucket edge of the histogram."""
+    template: MetricTemplate | None = None
+    """For a template: what is counted, as it was defined when the release began."""
 
 
 class Gate(StrEnum):
@@ -73,6 +90,18 @@ class RouteRef:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A ReleasePolicy, as an owner names it; without a namespace it is the service's own."""
+
+    name: str
+    namespace: str | None = None
+
+    def __str__(self) -> str:
+        """As it is written: ``name`` or ``namespace/name``."""
+        return f"{self.namespace}/{self.name}" if self.namespace is not None else self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Steps, objectives, gates and deadlines of every release of one service."""
 
@@ -94,6 +123,7 @@ class Plan:
     drain_seconds: float = 10.0
     """How long the canary's pods live on after the last weight left them."""
     policy: str | None = None
+    """The ReleasePolicy that stands behind the annotations, as the owner named it."""
     virtual_services: tuple[RouteRef, ...] = ()
     """Empty: every VirtualService of the namespace that routes to the service's two workloads."""
     paused: bool = False

@@ -1,13 +1,13 @@
-"""The reference of annotations: the one list of what an owner can write on a Service.
+"""The reference of wishes: the one list of what an owner can write on a Service, or in a ReleasePolicy.
 
-The parser reads by it, and so do the documentation and ``canaryctl lint``.
+The parser reads by it, and so do the documentation, the definition of ReleasePolicy and ``canaryctl lint``.
 """
 
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from canary.domain import wishes
-from canary.domain.plan import Gate, RouteRef, Step
+from canary.domain.plan import Gate, PolicyRef, RouteRef, Step
 from canary.domain.wishes import Parser
 
 __all__ = [
@@ -58,6 +58,12 @@ class Annotation(Generic[T_co]):
     def key(self) -> str:
         """The full name, prefix included."""
         return PREFIX + self.name
+
+    @property
+    def policy_field(self) -> str:
+        """The name of the same wish in a ReleasePolicy's spec: ``maxErrorRate``."""
+        first, *rest = self.name.split("-")
+        return first + "".join(word.capitalize() for word in rest)
 
 
 ENABLED: Final = Annotation(
@@ -112,7 +118,7 @@ MAX_LATENCY: Final = Annotation(
     "max-latency",
     "The share of the canary's requests that must be faster than a bound; the bound must be a bucket edge "
     "of the latency histogram.",
-    "PERCENTAGE < DURATION",
+    "PERCENTAGE < DURATION, or none",
     "99% < 500ms",
     wishes.latency,
     absent="latency is not judged",
@@ -152,10 +158,10 @@ EVIDENCE: Final = Annotation(
 GATES: Final[Annotation[frozenset[Gate]]] = Annotation(
     "gates",
     "Where a release waits until a person approves.",
-    "first-step, promotion, or both separated by a comma",
+    "first-step, promotion, both separated by a comma, or none",
     "first-step,promotion",
     wishes.gates,
-    absent="no gates",
+    default="none",
 )
 DEADLINE: Final = Annotation(
     "deadline",
@@ -197,11 +203,12 @@ PAUSED: Final = Annotation(
     wishes.boolean,
     default="false",
 )
-POLICY: Final = Annotation(
+POLICY: Final[Annotation[PolicyRef]] = Annotation(
     "policy",
-    "Reserved for a ReleasePolicy with defaults; not supported yet.",
-    "nothing",
-    "",
+    "A ReleasePolicy, whose wishes hold wherever no annotation says otherwise. One of another namespace must "
+    "be shared with this one.",
+    "NAME, or NAMESPACE/NAME",
+    "standard",
     wishes.policy,
     absent="no policy",
 )

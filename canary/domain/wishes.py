@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final, TypeVar
 
 from canary.domain.duration import format_duration, parse_duration
-from canary.domain.plan import Gate, OnNoData, RouteRef, Step
+from canary.domain.plan import Gate, OnNoData, PolicyRef, RouteRef, Step
 
 __all__ = [
     "Parser",
@@ -47,6 +47,9 @@ MOST_STEPS: Final = 20
 MOST_ROUTES: Final = 50
 MOST_REQUESTS: Final = 1_000_000
 LONGEST_SHOWN: Final = 60
+LONGEST_OBJECT_NAME: Final = 253
+NONE: Final = "none"
+"""Written where a wish of a policy or of the defaults is to be taken back."""
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
@@ -81,7 +84,7 @@ def workload_name(text: str) -> str:
     """Read the name of a workload of the service's own namespace."""
     if "/" in text:
         raise ValueError("write the name alone: only workloads of the service's own namespace can be used")
-    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+    if len(text) > LONGEST_OBJECT_NAME or not all(_LABEL.fullmatch(label) for label in text.split(".")):
         raise ValueError("write the name of a Deployment: lower case letters, digits, - and .")
     return text
 
@@ -170,8 +173,13 @@ def _percentage(text: str, example: str) -> float:
     return round(float(number) / 100.0, 14)
 
 
-def latency(text: str) -> tuple[float, float]:
-    """Read ``99% < 500ms`` as the largest share of slow requests (0.01) and the bound in milliseconds."""
+def latency(text: str) -> tuple[float, float] | None:
+    """Read ``99% < 500ms`` as the largest share of slow requests (0.01) and the bound in milliseconds.
+
+    ``none`` says that latency is not judged.
+    """
+    if text == NONE:
+        return None
     match = _LATENCY.fullmatch(text)
     if match is None:
         raise ValueError('write the share that must be faster than a bound, such as "99% < 500ms"')
@@ -213,7 +221,9 @@ def evidence_rule(text: str) -> str:
 
 
 def gates(text: str) -> frozenset[Gate]:
-    """Read the gates that need a person's approval."""
+    """Read the gates that need a person's approval; ``none`` says that there are none."""
+    if text == NONE:
+        return frozenset()
     return frozenset(_choice(item.strip(), Gate) for item in text.split(",", len(Gate) * 2))
 
 
@@ -253,8 +263,13 @@ def _reference(item: str) -> RouteRef:
     return RouteRef(name, route if slash else None)
 
 
-def policy(text: str) -> str:
-    """Refuse: there are no policies yet, and ignoring one would silently mean a default."""
-    raise ValueError(
-        f"policies are not supported yet; write the annotations themselves instead of {quote(text)}"
-    )
+def policy(text: str) -> PolicyRef:
+    """Read the name of a ReleasePolicy, with the namespace that it is in or without."""
+    namespace, slash, name = text.rpartition("/")
+    named = len(name) <= LONGEST_OBJECT_NAME and all(_LABEL.fullmatch(part) for part in name.split("."))
+    if not named or (slash and not _LABEL.fullmatch(namespace)):
+        raise ValueError(
+            "write NAME of a ReleasePolicy in the service's own namespace, or NAMESPACE/NAME of one that is "
+            "shared with it: lower case letters, digits, - and ."
+        )
+    return PolicyRef(name, namespace if slash else None)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from canary.domain.annotations import PREFIX, REFERENCE, is_opted_in, parse_plan
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Gate, Objective, ObjectiveKind, OnNoData, Plan, RouteRef, ServiceKey, Step
+from canary.domain.policy import Policy, PolicySpec
 
 KEY = ServiceKey("shop", "checkout")
 
@@ -132,8 +133,8 @@ def test_all_problems_are_told_at_once():
     assert [problem.where.removeprefix(PREFIX) for problem in problems] == [
         "enabled",
         "steps",
-        "deadline",
         "tolerance",
+        "deadline",
         "nonsense",
     ]
 
@@ -193,7 +194,11 @@ def test_all_problems_are_told_at_once():
         ("virtual-services", "Checkout", "lower case"),
         ("virtual-services", "a,b,a", '"a" stands there twice'),
         ("paused", "yes", 'write "true" or "false"'),
-        ("policy", "default", "policies are not supported yet"),
+        ("policy", "", "write NAME of a ReleasePolicy"),
+        ("policy", "a/b/c", "NAMESPACE/NAME of one that is shared"),
+        ("policy", "shop/", "write NAME of a ReleasePolicy"),
+        ("policy", "Standard", "lower case"),
+        ("policy", "http://elsewhere/policy", "write NAME of a ReleasePolicy"),
         ("stable", "other/checkout", "only workloads of the service's own namespace"),
         ("stable", "", "write the name of a Deployment"),
         ("canary", "Check_out", "write the name of a Deployment"),
@@ -274,7 +279,8 @@ def test_the_reference_holds_for_the_parser(entry):
     if entry.default is not None:
         entry.parse(entry.default)
     if entry.example:
-        assert plan_of(**{entry.name: entry.example})
+        policy = Policy(PolicySpec(), "") if entry.name == "policy" else None
+        assert parse_plan(KEY, annotations(**{entry.name: entry.example}), policy)
 
 
 def test_each_annotation_stands_in_the_reference_once():
