@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from canary.domain.errors import Problem
 from canary.domain.measurement import Measurement, NoData
 from canary.domain.observation import Requests, Routes, Workload
 from canary.domain.plan import Objective, Plan, ServiceKey
+from canary.domain.policy import PolicySpec
 from canary.domain.release import Release
 
 __all__ = [
@@ -25,11 +27,13 @@ __all__ = [
     "MetricTarget",
     "MetricsSource",
     "MetricsUnavailable",
+    "PolicyCatalogue",
     "ReleaseStore",
     "RouteTable",
     "Sample",
     "Series",
     "ServiceCatalogue",
+    "StoredPolicy",
     "StoredRelease",
     "Telemetry",
     "WorkloadPair",
@@ -101,6 +105,31 @@ class ServiceCatalogue(Protocol):
         ...
 
     def read(self, key: ServiceKey) -> AnnotatedService | None:
+        """The same, read live."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """A ReleasePolicy as it is stored."""
+
+    namespace: str
+    name: str
+    spec: PolicySpec | None
+    """None when it cannot be understood: ``problems`` say why."""
+    problems: tuple[Problem, ...] = ()
+    consent: Mapping[str, str] = field(default_factory=dict)
+    """The annotation by which its owners share it, if any."""
+
+
+class PolicyCatalogue(Protocol):
+    """ReleasePolicies, from a watch's cache, or live where a release is to begin."""
+
+    def get(self, namespace: str, name: str) -> StoredPolicy | None:
+        """The policy, or None when there is none that may be looked at."""
+        ...
+
+    def read(self, namespace: str, name: str) -> StoredPolicy | None:
         """The same, read live."""
         ...
 

@@ -5,10 +5,10 @@ or lost at any instruction. What it decides is saved, guarded by the version it 
 anything is done about it; effects are derived from what was saved.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from canary.app.observing import Observer
+from canary.app.planning import Planner
 from canary.app.ports import (
     Announcement,
     Announcer,
@@ -21,7 +21,7 @@ from canary.app.ports import (
     Telemetry,
     Workloads,
 )
-from canary.domain.annotations import parse_plan
+from canary.domain.annotations import is_paused
 from canary.domain.decision import decide
 from canary.domain.effects import (
     Effect,
@@ -31,10 +31,9 @@ from canary.domain.effects import (
     ShiftTraffic,
     idle_effects,
 )
-from canary.domain.errors import InvalidPlan, Problem
+from canary.domain.errors import Problem
 from canary.domain.observation import Observation
 from canary.domain.plan import Plan, ServiceKey
-from canary.domain.reference import PAUSED as PAUSED_ANNOTATION
 from canary.domain.release import Phase, Release
 from canary.domain.succession import Predecessor, next_release
 from canary.domain.verdict import Reason
@@ -57,6 +56,7 @@ class ReconcilerPorts:
     """The world, as the reconciler may touch it."""
 
     services: ServiceCatalogue
+    planner: Planner
     releases: ReleaseStore
     workloads: Workloads
     routes: RouteTable
@@ -116,7 +116,8 @@ class Reconciler:
         plan, problems = self._understand(key)
         history = self._ports.releases.list(key)
         active = next((item for item in history if not item.release.phase.is_terminal), None)
-        if self._is_paused(key) and not _is_being_ended(active):
+        service = self._ports.services.get(key)
+        if service is not None and is_paused(service.annotations) and not _is_being_ended(active):
             self._tell_once(key, Announcement("Paused", "canaryctl.dev/paused is set: nothing is done"))
             return None
         if active is not None:
@@ -136,32 +137,15 @@ class Reconciler:
         """Drop what was remembered, after a conflict: the next pass starts from what is stored."""
         self._working.pop(key, None)
 
-    def _annotations(self, key: ServiceKey) -> Mapping[str, str]:
-        service = self._ports.services.get(key)
-        return service.annotations if service is not None else {}
-
-    def _is_paused(self, key: ServiceKey) -> bool:
-        """Whether the owner wants hands off; read by itself: a typo elsewhere must not undo it."""
-        service = self._ports.services.get(key)
-        return (
-            service is not None and service.annotations.get(PAUSED_ANNOTATION.key, "false").strip() != "false"
-        )
-
     def _understand(self, key: ServiceKey) -> tuple[Plan | None, tuple[Problem, ...]]:
-        service = self._ports.services.get(key)
-        if service is None:
-            return None, ()
-        try:
-            return parse_plan(key, service.annotations), ()
-        except InvalidPlan as invalid:
-            found = [Announcement("InvalidPlan", str(problem), warning=True) for problem in invalid.problems]
-            self._tell_once(key, *found)
-            return None, invalid.problems
+        plan, problems = self._ports.planner.understand(key)
+        if problems:
+            self._tell_once(key, *(Announcement("InvalidPlan", str(item), warning=True) for item in problems))
+        return plan, problems
 
     def _begin(self, key: ServiceKey, plan: Plan, history: tuple[StoredRelease, ...]) -> float | None:
-        service = self._ports.services.read(key)
-        if service is None or service.annotations != self._annotations(key):
-            # The watch of Services is behind others: a release must not begin with a plan of yesterday.
+        if not self._ports.planner.is_current(key, plan):
+            # A watch is behind another: a release must not begin with a plan of yesterday.
             return BEHIND_SECONDS
         observation = self._ports.observer.observe_idle(key, plan)
         predecessors = [Predecessor(item.release, item.requests.retry) for item in history]

@@ -22,6 +22,7 @@ __all__ = [
     "REFERENCE",
     "Annotation",
     "is_opted_in",
+    "is_paused",
     "parse_plan",
     "policy_named_by",
     "policy_problems",
@@ -89,6 +90,11 @@ class _Reader:
 def is_opted_in(annotations: Mapping[str, str]) -> bool:
     """Whether the owner asks for anything: ``enabled`` is there and is not ``false``."""
     return annotations.get(known.ENABLED.key, "false").strip() != "false"
+
+
+def is_paused(annotations: Mapping[str, str]) -> bool:
+    """Whether the owner wants hands off; read by itself: a typo elsewhere must not undo it."""
+    return annotations.get(known.PAUSED.key, "false").strip() != "false"
 
 
 def policy_named_by(annotations: Mapping[str, str]) -> PolicyRef | None:

@@ -20,15 +20,18 @@ from canary.adapters.istio.routes import PairRoute
 from canary.adapters.istio.virtual_services import IstioRoutes
 from canary.adapters.kube.connection import connect
 from canary.adapters.kube.objects import Metadata, MetadataOnly, path_of
+from canary.adapters.kube.policies import read_policy
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import METADATA_LIST, Transport
 from canary.adapters.kube.wire import parse_time
 from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import NotFound, TerminalError, WorldError
-from canary.app.ports import AnnotatedService, StoredRelease
+from canary.app.ports import AnnotatedService, StoredPolicy, StoredRelease
 from canary.domain.annotations import PREFIX
+from canary.domain.consent import SHARED_WITH
 from canary.domain.observation import Routes
 from canary.domain.plan import Plan, ServiceKey
+from canary.domain.policy import PolicySpec
 from canary.entrypoints.clock import SystemClock
 
 __all__ = ["Cluster", "EventView", "open_cluster"]
@@ -99,6 +102,13 @@ class Cluster:
         except NotFound:
             return None
         return _service(found.metadata)
+
+    def policy(self, namespace: str, name: str) -> StoredPolicy | None:
+        """One ReleasePolicy; None when there is none, and one that says nothing when it may not be read."""
+        try:
+            return read_policy(self._transport, namespace, name)
+        except TerminalError:
+            return StoredPolicy(namespace, name, PolicySpec(), consent={SHARED_WITH: "*"})
 
     def workloads(self, namespace: str | None) -> frozenset[tuple[str, str]] | None:
         """Namespace and name of every Deployment; None when this person may not list them."""

@@ -17,7 +17,7 @@ import msgspec
 
 from canary.adapters.istio.virtual_services import IstioRoutes
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import crds
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import NotFound, Retryable, WorldError
@@ -30,7 +30,7 @@ from canary.entrypoints.demo_screen import Screen, screen_for
 from canary.entrypoints.demo_summary import Ending, ReleaseSummary, format_summary, summarise
 from canary.entrypoints.live_view import live_view
 from canary.sandbox.cluster import Sandbox
-from canary.sandbox.control_plane import ControlPlaneMissing, control_plane_with_istio
+from canary.sandbox.control_plane import ControlPlaneMissing, collection_of, control_plane_with_istio
 from canary.sandbox.processes import Child, ProcessFailed
 from canary.sandbox.showcase import (
     CANARY,
@@ -126,7 +126,8 @@ class _Demo:
     def prepare(self) -> None:
         """Apply what the team has, start the controller and the traffic, and wait for both."""
         self._screen.say("cluster, Envoy and Prometheus are up; applying the application's objects")
-        _create(self._transport, crd())
+        for definition in crds():
+            _create(self._transport, definition)
         wanted = objects(steps=self._pace.steps, min_requests=self._pace.min_requests)
         for item in wanted:
             _create(self._transport, item)
@@ -230,7 +231,7 @@ def controller_environment(sandbox: Sandbox) -> dict[str, str]:
 
 def _create(transport: Transport, item: Json) -> None:
     """Create one object; a CRD that is not served yet is waited for."""
-    path = _collection_of(item)
+    path = collection_of(item)
     for _ in range(50):
         try:
             transport.request("POST", path, body=item)
@@ -239,14 +240,6 @@ def _create(transport: Transport, item: Json) -> None:
         else:
             return
     raise DemoFailed(f"{path} is not served")
-
-
-def _collection_of(item: Json) -> str:
-    version, kind = item["apiVersion"], item["kind"]
-    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    namespace = item["metadata"].get("namespace")
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    return f"{root}{scope}/{kind.lower()}s"
 
 
 def _plan(wanted: Sequence[Json]) -> Plan:

@@ -227,7 +227,9 @@ def _problem(error: ErrorDetails, place_of: Callable[[Key], str]) -> Problem:
     key = next((each for each in key_paths() if location[: len(each)] == each), None)
     if key is None:
         return Problem(text_of(location) or "settings", "settings that do not fit together", remedy)
-    return Problem(place_of(key), _shown(key, error["input"]), remedy)
+    # What a setting holds by name, such as a template, is found by that name.
+    inside = "".join(f".{part}" for part in location[len(key) :] if part != "[key]")
+    return Problem(place_of(key) + inside, _shown(key, error["input"]), remedy)
 
 
 def _shown(key: Key, value: object) -> str:

@@ -7,10 +7,11 @@ the release under way, or of the newest one.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from canary.app.planning import FindPolicy, plan_of
 from canary.app.ports import AnnotatedService, StoredRelease
-from canary.domain.annotations import parse_plan
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Plan, ServiceKey
+from canary.domain.policy import Provided
 from canary.domain.verdict import Reason
 from canary.entrypoints.live_view import live_view, staleness
 from canary.entrypoints.rendering import duration, shortened, table
@@ -53,12 +54,15 @@ class Row:
     measured_seconds_ago: float | None = None
 
 
-def read_wishes(service: AnnotatedService | None) -> Wishes:
-    """Return what a service asks for; nothing when it is gone or has opted out."""
+def read_wishes(service: AnnotatedService | None, find: FindPolicy) -> Wishes:
+    """Return what a service asks for; nothing when it is gone or has opted out.
+
+    What an administrator provides is not known here: defaults are ours, and any metric template may exist.
+    """
     if service is None:
         return Wishes()
     try:
-        return Wishes(plan=parse_plan(service.key, service.annotations))
+        return Wishes(plan=plan_of(service, find, Provided()))
     except InvalidPlan as invalid:
         return Wishes(problems=invalid.problems)
 
@@ -75,6 +79,7 @@ def status_rows(
     services: Iterable[AnnotatedService],
     now: float,
     workloads: Collection[tuple[str, str]] | None = None,
+    find: FindPolicy = lambda *_: None,
 ) -> tuple[Row, ...]:
     """Return a row for each service, by namespace and name.
 
@@ -87,7 +92,7 @@ def status_rows(
     known = {service.key: service for service in services}
     rows = []
     for key in sorted(known.keys() | by_key.keys()):
-        wishes = read_wishes(known.get(key))
+        wishes = read_wishes(known.get(key), find)
         stored = newest(by_key.get(key, ()))
         if stored is not None:
             rows.append(_of_release(stored, wishes, now))

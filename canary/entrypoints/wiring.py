@@ -14,6 +14,7 @@ from canary.adapters.kube.connection import connect
 from canary.adapters.kube.events import KubeEvents
 from canary.adapters.kube.follow import WatchGroup, watch_deployments, watch_releases
 from canary.adapters.kube.leases import KubeLeases
+from canary.adapters.kube.policies import PolicyWatch
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.services import ServiceWatch
 from canary.adapters.kube.transport import Transport
@@ -27,6 +28,7 @@ from canary.app.index import ServiceIndex
 from canary.app.leadership import Leadership, NoFence
 from canary.app.loop import Loop
 from canary.app.observing import Observer
+from canary.app.planning import Planner
 from canary.app.ports import MetricTarget
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
 from canary.app.scheduler import Scheduler
@@ -35,6 +37,7 @@ from canary.domain.plan import ServiceKey
 from canary.entrypoints.clock import SystemClock
 from canary.entrypoints.health import Heartbeat
 from canary.entrypoints.logs import LogAnnouncer, announcers
+from canary.entrypoints.plans import provided
 from canary.entrypoints.providers import prometheus_access
 from canary.entrypoints.settings import Settings
 from canary.entrypoints.telemetry import PrometheusTelemetry
@@ -61,25 +64,28 @@ class Wired:
 class _Changes:
     """Turns what the watches see into keys. The loop is tied on last: everything else has to exist first."""
 
-    def __init__(self) -> None:
-        self.index = ServiceIndex()
-        self.services: ServiceWatch | None = None
-        self.loop: Loop | None = None
+    index: ServiceIndex
+    services: ServiceWatch
+    loop: Loop
 
     def service(self, key: ServiceKey) -> None:
-        self.index.note(key, self.services.get(key) if self.services is not None else None)
+        self.index.note(key, self.services.get(key))
         self.key(key)
 
     def deployment(self, namespace: str, name: str) -> None:
-        for key in self.index.using(namespace, name):
+        for key in self.index.using_workload(namespace, name):
             self.key(key)
 
+    def policy(self, namespace: str, name: str) -> None:
+        for key in self.index.using_policy(namespace, name):
+            # Its policy may name other workloads now.
+            self.service(key)
+
     def key(self, key: ServiceKey) -> None:
-        if self.loop is not None:
-            self.loop.changed(key)
+        self.loop.changed(key)
 
     def uid_of(self, key: ServiceKey) -> str | None:
-        service = self.services.get(key) if self.services is not None else None
+        service = self.services.get(key)
         return service.uid if service is not None else None
 
 
@@ -89,6 +95,8 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
     transport = connect(settings.kubernetes.kubeconfig, settings.kubernetes.context, stop=stop)
     identity = settings.leadership.identity or f"{socket.gethostname()}-{secrets.token_hex(4)}"
     watches = _watches(settings.kubernetes.namespaces, transport, clock, changes)
+    planner = Planner(watches.services, watches.policies, provided(settings.plans))
+    changes.services, changes.index = watches.services, ServiceIndex(planner.plan_of)
     events = KubeEvents(transport, clock, changes.uid_of, identity)
     source = PrometheusSource(
         prometheus_access(settings.prometheus), clock, reporter=settings.prometheus.reporter
@@ -99,7 +107,8 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
     workloads = KubeDeployments(transport)
     routes = IstioRoutes(transport, clock, settings.controller.cluster_domain)
     ports = ReconcilerPorts(
-        services=watches[0],
+        services=watches.services,
+        planner=planner,
         releases=KubeReleases(transport),
         workloads=workloads,
         routes=routes,
@@ -127,14 +136,14 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         queue=queue,
         loop=loop,
         scheduler=_scheduler(settings, queue, ports.observer.targets, collector, heartbeat, loop),
-        watches=watches,
+        watches=watches.all(),
         leadership=leadership,
         workers=settings.controller.workers,
         retry_seconds=settings.leadership.retry_period_seconds,
         stop=stop,
         on_leading=on_leading,
     )
-    for watch in watches:
+    for watch in watches.all():
         telemetry.report_watches(watch.ages)
     events.start()
 
@@ -142,17 +151,29 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         events.stop()
         source.close()
 
-    return Wired(controller, telemetry, watches, heartbeat, close)
+    return Wired(controller, telemetry, watches.all(), heartbeat, close)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watches:
+    """Everything that is followed."""
+
+    services: ServiceWatch
+    policies: PolicyWatch
+    deployments: WatchGroup
+    releases: WatchGroup
+
+    def all(self) -> tuple[WatchGroup, ...]:
+        return (self.services, self.policies, self.deployments, self.releases)
 
 
 def _watches(
     namespaces: Sequence[str], transport: Transport, clock: SystemClock, changes: _Changes
-) -> tuple[ServiceWatch, WatchGroup, WatchGroup]:
+) -> _Watches:
     jitter = random.SystemRandom().random
-    services = ServiceWatch(transport, clock, jitter, changes.service, namespaces)
-    changes.services = services
-    return (
-        services,
+    return _Watches(
+        ServiceWatch(transport, clock, jitter, changes.service, namespaces),
+        PolicyWatch(transport, clock, jitter, changes.policy, namespaces),
         watch_deployments(transport, clock, jitter, changes.deployment, namespaces),
         watch_releases(transport, clock, jitter, changes.key, namespaces),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import crds
 from canary.adapters.kube.transport import MERGE_PATCH, Transport, decode
 from canary.app.errors import NotFound
 from canary.sandbox.apiserver import Fault, RunningApiServer, SeenRequest, running_api_server
@@ -110,8 +110,10 @@ def kube_server() -> Iterator[RunningApiServer]:
     with running_api_server() as server:
         transport = connect(server.kubeconfig)
         collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        transport.request("POST", collection, body=crd())
-        eventually(lambda: transport.served_versions("canaryctl.dev"))
+        for definition in crds():
+            transport.request("POST", collection, body=definition)
+        kinds = {"releases", "releasepolicies"}
+        eventually(lambda: transport.served_resources("canaryctl.dev", "v1alpha1") >= kinds)
         yield server
 
 

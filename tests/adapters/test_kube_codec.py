@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.adapters.kube.crd import crd, crd_yaml, main
+from canary.adapters.kube.crd import crd_files, crds, main, release_crd
 from canary.adapters.kube.release_codec import decode_release, encode_object, encode_status
 from canary.adapters.kube.wire import format_time, parse_time
 from canary.app.errors import TerminalError
@@ -137,7 +137,7 @@ def test_times_of_other_writers_are_understood(text: str, seconds: float) -> Non
 
 @given(releases)
 def test_what_is_stored_fits_the_schema(release: Release) -> None:
-    schema = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = release_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     jsonschema.validate(stored(release), schema)
 
 
@@ -223,14 +223,14 @@ def test_the_steps_are_counted_as_people_do() -> None:
 
 
 def test_the_crd_in_the_repository_is_what_the_types_say() -> None:
-    root = Path(__file__).parents[2]
-    assert main(["--check", "--file", str(root / "config/crd/releases.yaml")]) == 0
-    assert yaml.safe_load(crd_yaml()) == crd()
+    directory = Path(__file__).parents[2] / "config" / "crd"
+    assert main(["--check", "--directory", str(directory)]) == 0
+    assert [yaml.safe_load(text) for text in crd_files().values()] == list(crds())
+    assert {path.name for path in directory.iterdir()} == crd_files().keys()
 
 
 def test_an_outdated_crd_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "releases.yaml"
-    assert main(["--check", "--file", str(file)]) == 1
-    assert "out of date" in capsys.readouterr().err
-    assert main(["--file", str(file)]) == 0
-    assert main(["--check", "--file", str(file)]) == 0
+    assert main(["--check", "--directory", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("out of date") == 2
+    assert main(["--directory", str(tmp_path)]) == 0
+    assert main(["--check", "--directory", str(tmp_path)]) == 0

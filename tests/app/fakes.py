@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from canary.app.errors import ConflictError, NotFound
-from canary.app.ports import AnnotatedService, Announcement, StoredRelease, WorkloadPair
+from canary.app.ports import AnnotatedService, Announcement, StoredPolicy, StoredRelease, WorkloadPair
 from canary.domain.errors import Problem
 from canary.domain.observation import Requests, Route, Routes, Workload
 from canary.domain.plan import Plan, ServiceKey
@@ -26,6 +26,17 @@ class Ports:
 
     def read(self, key: ServiceKey) -> AnnotatedService | None:
         return self.get(key)
+
+
+@dataclass
+class FakePolicies:
+    world: World
+
+    def get(self, namespace: str, name: str) -> StoredPolicy | None:
+        return self.world.policies.get((namespace, name))
+
+    def read(self, namespace: str, name: str) -> StoredPolicy | None:
+        return self.get(namespace, name)
 
 
 @dataclass

@@ -5,15 +5,18 @@ from dataclasses import dataclass, field, replace
 
 from canary.app.errors import ConflictError, LeadershipLost
 from canary.app.observing import Observer
+from canary.app.planning import Planner
 from canary.app.ports import Measurements
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
 from canary.domain.measurement import Measurement
 from canary.domain.plan import ServiceKey
+from canary.domain.policy import Provided
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
 from tests.app.fakes import (
     AlwaysLeads,
     FakeAnnouncer,
+    FakePolicies,
     FakeReleases,
     FakeRoutes,
     FakeWorkloads,
@@ -39,8 +42,10 @@ class Simulation:
         world = self.world
         workloads, routes = FakeWorkloads(world), FakeRoutes(world)
         observer = Observer(workloads, routes, self._measurements)
+        services = Ports(world)
         self.ports = ReconcilerPorts(
-            services=Ports(world),
+            services=services,
+            planner=Planner(services, FakePolicies(world), Provided()),
             releases=FakeReleases(world),
             workloads=workloads,
             routes=routes,

@@ -7,9 +7,7 @@ rather than about calls. ``Crash`` ends the simulated process before or right af
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canary.app.ports import (
-    Announcement,
-)
+from canary.app.ports import Announcement, StoredPolicy
 from canary.domain.errors import Problem
 from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, Window
 from canary.domain.observation import Requests
@@ -64,6 +62,7 @@ class World:
         }
         self.routes: dict[str, list[Split]] = {"checkout": [Split(100, 0)]}
         self.route_version = 1
+        self.policies: dict[tuple[str, str], StoredPolicy] = {}
         self.releases: dict[str, tuple[Release, int, Requests]] = {}
         self.windows: dict[float, Measurement] = {}
         self.weights: list[int] = [0]

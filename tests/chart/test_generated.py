@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 import yaml
 
 from canary.entrypoints.settings_keys import key_paths
@@ -19,9 +20,10 @@ def test_generated_files_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_chart_installs_the_very_definition_that_config_has() -> None:
-    original = yaml.safe_load((ROOT / "config" / "crd" / "releases.yaml").read_text())
-    installed = only(render(NEEDED), "CustomResourceDefinition", "releases.canaryctl.dev")
+@pytest.mark.parametrize("plural", ["releases", "releasepolicies"])
+def test_chart_installs_the_very_definition_that_config_has(plural: str) -> None:
+    original = yaml.safe_load((ROOT / "config" / "crd" / f"{plural}.yaml").read_text())
+    installed = only(render(NEEDED), "CustomResourceDefinition", f"{plural}.canaryctl.dev")
     assert installed["spec"] == original["spec"]
     assert original["metadata"]["labels"].items() <= installed["metadata"]["labels"].items()
 
@@ -34,8 +36,10 @@ def test_every_definition_of_config_is_in_the_chart() -> None:
 def test_upgrade_of_the_chart_upgrades_the_definition_and_removal_keeps_it() -> None:
     # Helm installs what is in crds/ once and never touches it again.
     assert not (CHART / "crds").exists()
-    definition = only(render(NEEDED), "CustomResourceDefinition")
-    assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    definitions = [item for item in render(NEEDED) if item["kind"] == "CustomResourceDefinition"]
+    assert len(definitions) == 2
+    for definition in definitions:
+        assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 def values() -> Json:

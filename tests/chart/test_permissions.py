@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from canary.adapters.kube.policies import POLICY_PLURAL
 from canary.adapters.kube.release_codec import GROUP, PLURAL
 from tests.chart.rendering import ALONE, EVERYTHING, NAMESPACE, NEEDED, kinds, only, render
 
@@ -24,7 +25,7 @@ def test_list_of_namespaces_leaves_nothing_cluster_wide_for_the_controller() -> 
     objects = render(EVERYTHING)
     assert "ClusterRoleBinding" not in kinds(objects)
     people = {item["metadata"]["name"] for item in objects if item["kind"] == "ClusterRole"}
-    assert people == {"canary-progressive-view", "canary-progressive-operate"}
+    assert people == {f"canary-progressive-{may}" for may in ("view", "plan", "operate")}
 
 
 def test_every_binding_is_to_the_controllers_account_and_to_a_role_that_there_is() -> None:
@@ -67,7 +68,12 @@ def test_controller_reads_no_secrets_and_makes_no_pods() -> None:
         ("virtualservices", "patch"),
         ("releases", "create"),
         ("releases", "delete"),
-        ("releases", "patch"),  # people's
+        ("releases", "patch"),  # people's, and so are policies
+        ("releasepolicies", "create"),
+        ("releasepolicies", "update"),
+        ("releasepolicies", "patch"),
+        ("releasepolicies", "delete"),
+        ("releasepolicies", "deletecollection"),
         ("releases/status", "update"),
         ("events", "create"),
         ("events", "patch"),
@@ -91,7 +97,10 @@ def test_no_election_needs_no_lease() -> None:
 def test_people_who_operate_may_patch_what_is_asked_for_but_never_the_controllers_memory() -> None:
     objects = render(NEEDED)
     view, operate = only(objects, "ClusterRole", "-view"), only(objects, "ClusterRole", "-operate")
-    assert view["rules"] == [{"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch"]}]
+    kinds_seen = [PLURAL, POLICY_PLURAL]
+    assert view["rules"] == [
+        {"apiGroups": [GROUP], "resources": kinds_seen, "verbs": ["get", "list", "watch"]}
+    ]
     assert operate["rules"] == [
         {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get", "list", "watch", "patch"]}
     ]
@@ -101,8 +110,9 @@ def test_clusters_own_roles_include_them_unless_told_not_to() -> None:
     prefix = "rbac.authorization.k8s.io/aggregate-to-"
     included = render(NEEDED)
     assert only(included, "ClusterRole", "-view")["metadata"]["labels"][f"{prefix}view"] == "true"
-    assert only(included, "ClusterRole", "-operate")["metadata"]["labels"][f"{prefix}edit"] == "true"
+    for role in ("-plan", "-operate"):
+        assert only(included, "ClusterRole", role)["metadata"]["labels"][f"{prefix}edit"] == "true"
     # A viewer must not become able to abort.
     assert f"{prefix}view" not in only(included, "ClusterRole", "-operate")["metadata"]["labels"]
-    for role in (only(render(ALONE), "ClusterRole", suffix) for suffix in ("-view", "-operate")):
+    for role in (only(render(ALONE), "ClusterRole", suffix) for suffix in ("-view", "-plan", "-operate")):
         assert not [label for label in role["metadata"]["labels"] if label.startswith(prefix)]

@@ -42,6 +42,12 @@ UNDER_TEST: Final = (
 )
 """The controller, but for the version by which its requests are told from those of the stage."""
 USER_AGENT: Final = "canary/under-test"
+POLICY: Final = {
+    "apiVersion": "canaryctl.dev/v1alpha1",
+    "kind": "ReleasePolicy",
+    "metadata": {"namespace": NAMESPACE, "name": "standard"},
+    "spec": {"deadline": "2h"},
+}
 VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -159,6 +165,8 @@ def live_through(made: Stage, controller: Child, records: list[RequestRecord]) -
 
     seam = made.api.seam
     seam.before_response = repeat_the_first_creation
+    create(made.transport, POLICY)
+    made.annotate(policy="standard")
     made.push("v2")
     made.wait(lambda: made.percent() == 10, f"the first step; {controller.log_tail()}")
     # The same words twice are one Event with a count.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import crds
 from canary.sandbox.apiserver import RunningApiServer
 from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio, install_crds
 from tests.adapters.conftest import faults, kube
@@ -27,7 +27,7 @@ def say(text: str) -> None:
 def plane() -> Iterator[ControlPlane]:
     """A control plane of this module's own, with our definition and Istio's."""
     with control_plane_with_istio(say) as running:
-        install_crds(connect(running.kubeconfig), [crd()])
+        install_crds(connect(running.kubeconfig), crds())
         yield running
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import release_crd
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import NotFound
 from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio, create
@@ -53,7 +53,7 @@ def older_chart(directory: Path) -> Path:
     """The chart of a version whose definition lacked a column."""
     copied = directory / "canary"
     shutil.copytree(CHART, copied)
-    older = crd()
+    older = release_crd()
     older["spec"]["versions"][0]["additionalPrinterColumns"].pop()
     (copied / "files" / "crds" / "releases.yaml").write_text(yaml.safe_dump(older))
     return copied
@@ -102,7 +102,7 @@ def test_server_accepts_the_sample(bare: ControlPlane) -> None:
 def test_install_upgrade_and_removal(config: helm.Config, admin: Transport, tmp_path: Path) -> None:
     """One story, for each part needs the one before."""
     config.install(str(older_chart(tmp_path)), "canary", NEEDED, namespace=NAMESPACE, timeout=60)
-    wanted = [item["name"] for item in crd()["spec"]["versions"][0]["additionalPrinterColumns"]]
+    wanted = [item["name"] for item in release_crd()["spec"]["versions"][0]["additionalPrinterColumns"]]
     assert columns(admin) == wanted[:-1]
     # The namespace enforces the restricted standard: Pods that did not pass it would never be made.
     wait(lambda: len(admin.list(PODS, dict)) == 2, "the two pods")

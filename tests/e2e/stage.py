@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import crds
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import MERGE_PATCH, Transport
 from canary.app.errors import NotFound, WorldError
@@ -25,6 +25,7 @@ from canary.entrypoints.demo import CONTROLLER, controller_environment
 from canary.sandbox.apiserver.seam import Fault, SeenRequest
 from canary.sandbox.apiserver.threaded import RunningApiServer, running_api_server
 from canary.sandbox.cluster import Sandbox
+from canary.sandbox.control_plane import collection_of
 from canary.sandbox.processes import Child
 from canary.sandbox.showcase import CANARY, NAMESPACE, SERVICE, ShowcaseRelease, objects, template_patch
 from canary.sandbox.traffic_log import Totals, read_totals
@@ -169,7 +170,7 @@ def stage(*, steps: str = "10@2s,50@2s,100@2s", rate: float = 150.0) -> Iterator
     """A stage with the demo's objects, at rest at 100/0, under steady traffic."""
     with running_api_server() as api, Sandbox(control_plane=api.kubeconfig) as sandbox:
         made = Stage(api, sandbox, connect(sandbox.kubeconfig))
-        for item in (crd(), *objects(steps=steps, min_requests=20)):
+        for item in (*crds(), *objects(steps=steps, min_requests=20)):
             create(made.transport, item)
         # These claims are about releases: the service rests at 100/0 from the beginning.
         resting = [
@@ -186,10 +187,7 @@ def stage(*, steps: str = "10@2s,50@2s,100@2s", rate: float = 150.0) -> Iterator
 
 def create(transport: Transport, item: Json) -> None:
     """Create one object; a CRD that was just registered may take a moment to be served."""
-    version, namespace = item["apiVersion"], item["metadata"].get("namespace")
-    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    transport.request("POST", f"{root}{scope}/{item['kind'].lower()}s", body=item)
+    transport.request("POST", collection_of(item), body=item)
 
 
 def controllers_write(seen: SeenRequest) -> str | None:

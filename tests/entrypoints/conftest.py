@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crd
+from canary.adapters.kube.crd import crds
 from canary.adapters.kube.objects import path_of
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import MERGE_PATCH, Transport
@@ -83,8 +83,10 @@ def api_server() -> Iterator[RunningApiServer]:
     with running_api_server() as server:
         transport = connect(server.kubeconfig)
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        transport.request("POST", path, body=crd())
-        _wait_until(lambda: transport.served_versions("canaryctl.dev"))
+        for definition in crds():
+            transport.request("POST", path, body=definition)
+        kinds = {"releases", "releasepolicies"}
+        _wait_until(lambda: transport.served_resources("canaryctl.dev", "v1alpha1") >= kinds)
         yield server
 
 

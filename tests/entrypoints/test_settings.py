@@ -375,6 +375,7 @@ def test_every_flag_reaches_its_setting(tmp_path: Path) -> None:
             "cluster_domain": "cluster.local",
             "history_limit": 3,
         },
+        "plans": {"defaults": {}, "metric_templates": {}},
         "leadership": {
             "enabled": False,
             "name": "canary-controller",

@@ -1,30 +1,31 @@
-"""The CustomResourceDefinition of Release, derived from the types that the codec stores.
+"""The CustomResourceDefinitions of Release and ReleasePolicy, derived from the types that are stored.
 
-``python -m canary.adapters.kube.crd`` writes config/crd/releases.yaml; with ``--check`` it only says whether
-the file is up to date.
+``python -m canary.adapters.kube.crd`` writes config/crd; with ``--check`` it only says what is out of date.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from canary.adapters.kube.policies import POLICY_KIND, POLICY_PLURAL
+from canary.adapters.kube.policy_rules import POLICY_RULES
 from canary.adapters.kube.release_codec import GROUP, KIND, PLURAL, VERSION, ReleaseSpec, ReleaseStatus
-from canary.adapters.kube.wire import field_type, is_time, wire_name
+from canary.adapters.kube.schema import Json, Schemas
 from canary.domain.measurement import NoDataReason
+from canary.domain.policy import PolicySpec
 from canary.domain.verdict import Reason
 
-__all__ = ["crd", "crd_yaml", "schema_of"]
+__all__ = ["crd_files", "crds", "policy_crd", "release_crd", "spec_schema_of_policy"]
 
-FILE = Path("config/crd/releases.yaml")
+DIRECTORY = Path("config/crd")
 OPEN_ENUMERATIONS: frozenset[type] = frozenset({Reason, NoDataReason})
 """New ones may come with any version; a cluster with an older CRD must still take them."""
 DESCRIPTIONS: Mapping[str, str] = {
+    "spec": "What is asked for.",
     "spec.service": "Name of the annotated Service.",
     "spec.revision": "The pod-template-hash that is judged, and the only one that may be promoted.",
     "spec.attempt": "1, and one more for every retry of the same revision.",
@@ -34,6 +35,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "spec.retry": "Set it on a finished release to have its revision tried again.",
     "spec.promote": "Set it to skip what is left of the steps; refused while an objective is breached.",
     "spec.approvals": "The gates that a person has opened.",
+    "status": "What the controller knows; written by it alone.",
     "status.phase": "Where the release is.",
     "status.stage": "The part of Promoting or RollingBack.",
     "status.step": "Index into spec.plan.steps, from 0.",
@@ -46,133 +48,158 @@ DESCRIPTIONS: Mapping[str, str] = {
     "status.previousTemplate": "Stable's pod template before promotion, as JSON.",
     "status.originalWeights": "The canary's weights before the release, by virtualservice/route-index.",
 }
-COLUMNS = (
-    ("Service", "string", ".spec.service", 0),
-    ("Phase", "string", ".status.phase", 0),
-    ("Step", "string", ".status.progress", 0),
-    ("Weight", "integer", ".status.weight", 0),
-    ("Reason", "string", ".status.reason", 0),
-    ("Age", "date", ".metadata.creationTimestamp", 0),
-    ("Revision", "string", ".spec.revision", 1),
-    ("Verdict", "string", ".status.verdict.outcome", 1),
-    ("Message", "string", ".status.message", 1),
-)
-
-Json = dict[str, Any]
-_PRIMITIVES: Mapping[Any, Json] = {
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
-    int: {"type": "integer", "format": "int64"},
-    float: {"type": "number", "format": "double"},
-}
+FIXED = ("service", "revision", "attempt", "windowSeconds", "createdAt")
+"""What a release is about: it never changes."""
+RELEASE_RULES = [
+    {
+        "rule": " && ".join(f"self.{name} == oldSelf.{name}" for name in FIXED),
+        "message": f"{', '.join(FIXED)} are fixed: deploy another revision, or set retry",
+    },
+    {
+        "rule": "!has(oldSelf.abort) || has(self.abort)",
+        "message": "an abort cannot be taken back: when the release has ended, set retry",
+    },
+]
 
 
-def schema_of(kind: Any, path: str) -> Json:
-    """Return the structural OpenAPI schema of a type's wire form."""
-    if is_dataclass(kind):
-        return _schema_of_dataclass(kind, path)
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is frozenset:
-        return {"type": "array", "items": schema_of(args[0], path), "x-kubernetes-list-type": "set"}
-    if origin is tuple:
-        return {"type": "array", "items": schema_of(args[0], path)}
-    if origin is Mapping:
-        return {"type": "object", "additionalProperties": schema_of(args[1], path)}
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        closed = {} if kind in OPEN_ENUMERATIONS else {"enum": [item.value for item in kind]}
-        return {"type": "string", **closed}
-    return dict(_PRIMITIVES[kind])
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One that ``kubectl get`` shows; with ``is_wide`` only for ``-o wide``."""
+
+    name: str
+    path: str
+    kind: str = "string"
+    is_wide: bool = False
+
+    def wire(self) -> Json:
+        column: Json = {"name": self.name, "type": self.kind, "jsonPath": self.path}
+        return column | ({"priority": 1} if self.is_wide else {})
 
 
-def _schema_of_dataclass(kind: Any, path: str) -> Json:
-    hints = get_type_hints(kind)
-    properties: Json = {}
-    required: list[str] = []
-    for item in fields(kind):
-        name = wire_name(item.name)
-        inner, optional = field_type(hints[item.name])
-        where = f"{path}.{name}"
-        schema = (
-            {"type": "string", "format": "date-time"}
-            if is_time(item.name, inner)
-            else schema_of(inner, where)
-        )
-        described = {"description": DESCRIPTIONS[where]} if where in DESCRIPTIONS else {}
-        properties[name] = described | schema
-        if not optional and item.default is MISSING and item.default_factory is MISSING:
-            required.append(name)
-    return {"type": "object", "properties": properties} | ({"required": sorted(required)} if required else {})
+AGE = _Column("Age", ".metadata.creationTimestamp", "date")
 
 
-def crd() -> Json:
-    """Return the CustomResourceDefinition."""
-    spec, status = schema_of(ReleaseSpec, "spec"), schema_of(ReleaseStatus, "status")
+def crds() -> tuple[Json, ...]:
+    """Return both definitions."""
+    return (release_crd(), policy_crd())
+
+
+def release_crd() -> Json:
+    """Return the definition of Release."""
+    overlays: dict[str, Json] = {path: {"description": text} for path, text in DESCRIPTIONS.items()}
+    overlays["spec"]["x-kubernetes-validations"] = RELEASE_RULES
+    spec = Schemas(overlays, with_defaults=True).of(ReleaseSpec, "spec")
+    status = Schemas(overlays, open_enumerations=OPEN_ENUMERATIONS).of(ReleaseStatus, "status")
     # A controller that is newer than the cluster's CRD must not lose what it saves.
     for part in (spec["properties"]["plan"], status):
         part["x-kubernetes-preserve-unknown-fields"] = True
-    schema = {
+    columns = (
+        _Column("Service", ".spec.service"),
+        _Column("Phase", ".status.phase"),
+        _Column("Step", ".status.progress"),
+        _Column("Weight", ".status.weight", "integer"),
+        _Column("Reason", ".status.reason"),
+        AGE,
+        _Column("Revision", ".spec.revision", is_wide=True),
+        _Column("Verdict", ".status.verdict.outcome", is_wide=True),
+        _Column("Message", ".status.message", is_wide=True),
+    )
+    schema = _object(
+        "One attempt to replace stable by one canary revision.", {"spec": spec, "status": status}
+    )
+    return _definition((KIND, PLURAL, "crel"), schema, columns, {"subresources": {"status": {}}})
+
+
+def policy_crd() -> Json:
+    """Return the definition of ReleasePolicy."""
+    columns = (
+        _Column("Steps", ".spec.steps[*].weight"),
+        _Column("Errors", ".spec.maxErrorRate"),
+        _Column("Latency", ".spec.maxLatency"),
+        _Column("Gates", ".spec.gates[*]"),
+        _Column("Deadline", ".spec.deadline"),
+        AGE,
+        _Column("Objectives", ".spec.objectives[*].name", is_wide=True),
+        _Column("Tolerance", ".spec.tolerance", is_wide=True),
+    )
+    schema = _object(
+        "How services release: the wishes that stand behind the annotations of each that names it.",
+        {"spec": spec_schema_of_policy()},
+    )
+    return _definition((POLICY_KIND, POLICY_PLURAL, "cpol"), schema, columns, {})
+
+
+def spec_schema_of_policy() -> Json:
+    """Return the schema of a policy's spec, which the defaults in the controller's settings share."""
+    return Schemas(POLICY_RULES).of(PolicySpec, "spec")
+
+
+def _object(description: str, parts: Mapping[str, Json]) -> Json:
+    own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    return {
         "type": "object",
-        "description": "One attempt to replace stable by one canary revision.",
+        "description": description,
         "required": ["spec"],
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": {"description": "What is asked for."} | spec,
-            "status": {"description": "What the controller knows; written by it alone."} | status,
-        },
+        "properties": {**own, **parts},
     }
+
+
+def _definition(names: tuple[str, str, str], schema: Json, columns: tuple[_Column, ...], more: Json) -> Json:
+    kind, plural, short = names
     version = {
         "name": VERSION,
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": schema},
-        "subresources": {"status": {}},
-        "additionalPrinterColumns": [_column(*column) for column in COLUMNS],
+        **more,
+        "additionalPrinterColumns": [column.wire() for column in columns],
     }
-    names = {
-        "kind": KIND,
-        "listKind": f"{KIND}List",
-        "plural": PLURAL,
-        "singular": KIND.lower(),
-        "shortNames": ["crel"],
+    named = {
+        "kind": kind,
+        "listKind": f"{kind}List",
+        "plural": plural,
+        "singular": kind.lower(),
+        "shortNames": [short],
         "categories": ["canary"],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "canary"}},
-        "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
+        "metadata": {"name": f"{plural}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "canary"}},
+        "spec": {"group": GROUP, "names": named, "scope": "Namespaced", "versions": [version]},
     }
 
 
-def _column(name: str, kind: str, path: str, priority: int) -> Json:
-    column: Json = {"name": name, "type": kind, "jsonPath": path}
-    return column | ({"priority": priority} if priority else {})
-
-
-def crd_yaml() -> str:
-    """Return the file's content."""
-    header = "# Generated by `python -m canary.adapters.kube.crd` from the codec's types; do not edit.\n"
-    return header + yaml.safe_dump(crd(), sort_keys=False, width=110)
+def crd_files() -> Mapping[str, str]:
+    """Return the content of each file, by its name."""
+    header = (
+        "# Generated by `python -m canary.adapters.kube.crd` from the types that are stored; do not edit.\n"
+    )
+    return {
+        f"{item['spec']['names']['plural']}.yaml": header + yaml.safe_dump(item, sort_keys=False, width=110)
+        for item in crds()
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file, or with ``--check`` return 1 when it is out of date."""
-    parser = argparse.ArgumentParser(description="Write or check the CRD of Release.")
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing; fail if the file is out of date"
-    )
-    parser.add_argument("--file", type=Path, default=FILE)
+    """Write the files, or with ``--check`` return 1 when one is out of date."""
+    parser = argparse.ArgumentParser(description="Write or check the CRDs of Release and ReleasePolicy.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is out of date")
+    parser.add_argument("--directory", type=Path, default=DIRECTORY)
     asked = parser.parse_args(arguments)
-    if not asked.check:
-        asked.file.parent.mkdir(parents=True, exist_ok=True)
-        asked.file.write_text(crd_yaml(), encoding="utf-8")
-        return 0
-    if asked.file.is_file() and asked.file.read_text(encoding="utf-8") == crd_yaml():
-        return 0
-    sys.stderr.write(f"{asked.file} is out of date: run python -m canary.adapters.kube.crd\n")
-    return 1
+    stale = {
+        asked.directory / name: text
+        for name, text in crd_files().items()
+        if not (asked.directory / name).is_file()
+        or (asked.directory / name).read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        if asked.check:
+            sys.stderr.write(f"{path} is out of date: run python -m canary.adapters.kube.crd\n")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return 1 if asked.check and stale else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Callbacks run in the watch's thread: they must be quick and must not raise.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ import msgspec
 
 from canary.adapters.kube.objects import MetadataOnly
 from canary.adapters.kube.transport import METADATA_LIST, METADATA_ONE, Expired, Stream, Transport, decode
-from canary.app.errors import Retryable, WorldError
+from canary.app.errors import NotFound, Retryable, WorldError
 from canary.app.ports import Clock
 
 __all__ = ["Collection", "ObjectWatch"]
@@ -58,6 +58,8 @@ class Collection(Generic[V]):
     on_change: Callable[[Name, V], None]
     query: Mapping[str, str]
     metadata_only: bool
+    may_be_unknown: bool = False
+    """The cluster need not know the resource: it is empty then."""
 
 
 class ObjectWatch(Generic[V]):
@@ -131,6 +133,14 @@ class ObjectWatch(Generic[V]):
             except Expired as expired:
                 version = None
                 self._back_off(expired)
+            except NotFound as error:
+                if not self._collection.may_be_unknown:
+                    self._back_off(error)
+                    continue
+                version = None
+                self._replace([])
+                self._heard()
+                self._stopping.wait(MAX_BACKOFF_SECONDS * (0.5 + self._random() / 2))
             except WorldError as error:
                 self._back_off(error)
             except Exception as defect:
@@ -153,6 +163,11 @@ class ObjectWatch(Generic[V]):
             accept=METADATA_LIST if self._collection.metadata_only else "application/json",
         )
         self._heard()
+        self._replace(items)
+        return version
+
+    def _replace(self, items: Iterable[msgspec.Raw]) -> None:
+        """Take ``items`` for all that there is."""
         missing = set(self._objects)
         for item in items:
             name, _ = self._identity(item)
@@ -161,7 +176,6 @@ class ObjectWatch(Generic[V]):
         for name in missing:
             self._store(name, None)
         self._synced.set()
-        return version
 
     def _watch(self, version: str) -> str:
         """Follow the stream and return the version to resume from."""

@@ -48,6 +48,7 @@ class UnreadableField(ValueError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
+        self.problem = problem
 
 
 def wire_name(name: str) -> str:

@@ -9,13 +9,13 @@ from canary.adapters.kube.release_codec import Abort
 from canary.adapters.kube.releases import Wish
 from canary.app.errors import ConflictError
 from canary.app.ports import StoredRelease
+from canary.domain.annotations import is_paused
 from canary.domain.plan import Gate
 from canary.domain.release import Phase, Release
 from canary.entrypoints.cluster import Cluster
 from canary.entrypoints.commands.finding import Subject, find_release, the_cluster
 from canary.entrypoints.commands.options import CommandFailed, cluster_options
 from canary.entrypoints.rendering import duration
-from canary.entrypoints.status_view import read_wishes
 
 __all__ = ["abort", "approve", "promote", "retry"]
 
@@ -162,8 +162,7 @@ def _refuse_rolling_back(release: Release, participle: str) -> None:
 
 def _say(subject: Subject, stored: StoredRelease, what: str) -> None:
     click.echo(f"release {stored.release.name}: {what}.")
-    plan = read_wishes(subject.service).plan
-    if plan is not None and plan.paused:
+    if subject.service is not None and is_paused(subject.service.annotations):
         click.echo(
             "The service is paused: the controller ends a release that is aborted, and does nothing else.",
             err=True,

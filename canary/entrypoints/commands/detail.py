@@ -43,7 +43,7 @@ def read_detail(cluster: Cluster, subject: Subject) -> Detail:
     """Read what there is to show; what cannot be read of lesser things is reported as a problem."""
     now = cluster.clock.now()
     chosen = subject.chosen
-    wishes = read_wishes(subject.service)
+    wishes = read_wishes(subject.service, cluster.policy)
     problems = [str(problem) for problem in wishes.problems]
     if chosen is not None and subject.service is None and not chosen.release.phase.is_terminal:
         problems.append(f"service {subject.key} does not exist any more")
@@ -54,7 +54,7 @@ def read_detail(cluster: Cluster, subject: Subject) -> Detail:
         view = live_view(chosen.release, percent, now)
     workloads = cluster.workloads(subject.key.namespace) if chosen is None else None
     services = [subject.service] if subject.service is not None else []
-    rows = status_rows([chosen] if chosen is not None else [], services, now, workloads)
+    rows = status_rows([chosen] if chosen is not None else [], services, now, workloads, cluster.policy)
     if not rows:
         rows = (_opted_out(subject),)
     try:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final
 
 import click
@@ -80,7 +81,8 @@ def _list(context: click.Context, output: str | None, selector: str, *, watch: b
             wanted = {service.key for service in services}
             releases = tuple(item for item in releases if item.release.key in wanted)
         workloads = cluster.workloads(namespace)
-        return status_rows(releases, services, cluster.clock.now(), workloads)
+        # Many services may name the same policy.
+        return status_rows(releases, services, cluster.clock.now(), workloads, cache(cluster.policy))
 
     def show(rows: tuple[Row, ...], *, has_header: bool) -> None:
         text = status_table(

@@ -6,12 +6,13 @@ sandbox's kubelet stand-in runs the Pods (``Sandbox(control_plane=plane.kubeconf
 
 from canary.sandbox.control_plane.go import ControlPlaneMissing
 from canary.sandbox.control_plane.mesh import control_plane_with_istio
-from canary.sandbox.control_plane.objects import create, install_crds
+from canary.sandbox.control_plane.objects import collection_of, create, install_crds
 from canary.sandbox.control_plane.plane import ControlPlane
 
 __all__ = [
     "ControlPlane",
     "ControlPlaneMissing",
+    "collection_of",
     "control_plane_with_istio",
     "create",
     "install_crds",

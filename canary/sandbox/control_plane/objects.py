@@ -41,12 +41,13 @@ def create(transport: Transport, item: Json) -> None:
 
 
 def collection_of(item: Json) -> str:
-    """The path that an object is created at, for kinds whose plural is regular."""
+    """The path that an object is created at, for kinds whose plural is as in English."""
     version, kind = item["apiVersion"], item["kind"].lower()
+    plural = f"{kind[:-1]}ies" if kind.endswith("cy") else f"{kind}s"
     root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
     namespace = item["metadata"].get("namespace")
     scope = f"/namespaces/{namespace}" if namespace else ""
-    return f"{root}{scope}/{kind}s"
+    return f"{root}{scope}/{plural}"
 
 
 def _is_served(transport: Transport, path: str) -> bool:

@@ -96,6 +96,10 @@ the requests of whole releases.
 - apiGroups: [networking.istio.io]
   resources: [destinationrules]
   verbs: [list]
+# What stands behind annotations; read again, live, before a release begins.
+- apiGroups: [canaryctl.dev]
+  resources: [releasepolicies]
+  verbs: [get, list, watch]
 # Its own memory. The spec of a release is written once; later it belongs to people.
 - apiGroups: [canaryctl.dev]
   resources: [releases]
