@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "promote": _Entry("asking", "Skip the steps that are left, unless an objective is breached."),
     "approve": _Entry("asking", "Open a gate that a release waits at."),
     "retry": _Entry("asking", "Try a revision again that was rolled back."),
+    "lint": _Entry("lint", "Check Services and policies in files, by the controller's own rules."),
     "demo": _Entry("demo", "Three releases on real traffic, in a cluster of their own."),
     "version": _Entry("about", "Show the version."),
     "completion": _Entry("about", "Print a completion script for bash, zsh or fish."),
@@ -36,7 +37,7 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes:
   0  done
-  1  the cluster could not be asked or refused, or what was asked makes no sense now
+  1  the cluster could not be asked or refused, what was asked makes no sense now, or lint found an error
   2  the command line is wrong
   3  no such service or release
 """

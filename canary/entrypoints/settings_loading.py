@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from canary.domain.errors import Problem
+from canary.entrypoints.manifests import KeyTwice, StrictLoader
 from canary.entrypoints.settings import Settings
 from canary.entrypoints.settings_keys import Key, key_paths, option_of, text_of, variable_of
 
@@ -47,21 +48,6 @@ class InvalidSettings(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
-
-
-class _Twice(yaml.constructor.ConstructorError):
-    """A mapping has the same key twice; YAML's own loader keeps the last one without a word."""
-
-
-class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                if key.value in seen:
-                    raise _Twice(None, None, key.value, key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 class _Variables(EnvSettingsSource):
@@ -100,7 +86,7 @@ class _File(YamlConfigSettingsSource):
         document: Any = None
         try:
             if self._path is not None:
-                document = yaml.load(self._path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe
+                document = yaml.load(self._path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - safe
         except (OSError, yaml.YAMLError, ValueError, RecursionError) as exc:
             self.problems.append(_unreadable(str(self._path), exc))
         else:
@@ -187,7 +173,7 @@ def _unreadable(path: str, exc: Exception) -> Problem:
     # Only the place: the lines that YAML quotes may hold secrets.
     mark = getattr(exc, "problem_mark", None)
     place = f"{path}:{mark.line + 1}" if mark is not None else path
-    if isinstance(exc, _Twice):
+    if isinstance(exc, KeyTwice):
         return Problem(place, f"the key {exc.problem} a second time", "keep one of the two")
     return Problem(place, "something that is not YAML", _WRITE_A_MAPPING)
 

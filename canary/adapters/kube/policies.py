@@ -4,7 +4,7 @@ One that cannot be understood is kept with what is wrong, so that whoever names 
 does not know the kind, because its definitions are a version older, has none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from canary.app.ports import Clock, StoredPolicy
 from canary.domain.consent import SHARED_WITH
 from canary.domain.policy import PolicySpec
 
-__all__ = ["POLICY_KIND", "POLICY_PLURAL", "PolicyWatch", "decode_policy", "read_policy"]
+__all__ = ["POLICY_KIND", "POLICY_PLURAL", "PolicyWatch", "decode_policy", "read_policy", "understand"]
 
 POLICY_KIND = "ReleasePolicy"
 POLICY_PLURAL = "releasepolicies"
@@ -87,13 +87,17 @@ def read_policy(transport: Transport, namespace: str, name: str) -> StoredPolicy
 def decode_policy(item: msgspec.Raw) -> StoredPolicy:
     """Return a stored object as a policy, with every problem of a spec that cannot be understood."""
     found = decode(item, _Policy, POLICY_KIND)
-    metadata = found.metadata
-    data = msgspec.json.decode(found.spec)
-    problems = problems_in(PolicySpec, data, "spec")
+    metadata, spec = found.metadata, msgspec.json.decode(found.spec)
+    return understand(metadata.namespace, metadata.name, metadata.annotations, spec)
+
+
+def understand(namespace: str, name: str, annotations: Mapping[str, str], spec: object) -> StoredPolicy:
+    """Return a policy by its parts as they are stored, with every problem that its spec has."""
+    problems = problems_in(PolicySpec, spec, "spec")
     return StoredPolicy(
-        namespace=metadata.namespace,
-        name=metadata.name,
-        spec=None if problems else from_wire(PolicySpec, data, "spec"),
+        namespace=namespace,
+        name=name,
+        spec=None if problems else from_wire(PolicySpec, spec, "spec"),
         problems=problems,
-        consent={name: text for name, text in metadata.annotations.items() if name == SHARED_WITH},
+        consent={key: text for key, text in annotations.items() if key == SHARED_WITH},
     )

@@ -1,0 +1,106 @@
+"""canaryctl lint: what the controller would say of files, without a cluster."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from canary.adapters.kube.wire import to_wire
+from canary.domain.policy import Provided
+from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
+from canary.entrypoints.linting import Finding, Severity
+from canary.entrypoints.linting import lint as findings_in
+from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
+from canary.entrypoints.plans import provided
+from canary.entrypoints.rendering import printable
+from canary.entrypoints.settings_loading import InvalidSettings, load_settings
+
+__all__ = ["lint"]
+
+ENDINGS: Final = (".yaml", ".yml", ".json")
+STANDARD_INPUT: Final = "-"
+UNSET: Final = {"prometheus.url": "http://unset"}
+"""The one setting without a default; plans do not rest on it."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIRECTORY|-...")
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The controller's settings: without them, defaults and metric templates are not known.",
+)
+@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
+@click.option("-o", "--output", type=click.Choice(["json"]), help="Print a document instead of lines.")
+@cluster_options
+@click.pass_context
+def lint(
+    context: click.Context, files: tuple[str, ...], settings: Path | None, strict: bool, output: str | None
+) -> None:
+    """Check Services and ReleasePolicies in files, by the controller's own rules and without a cluster.
+
+    Looks into directories for .yaml, .yml and .json; - is standard input. Exits with 1 on an error.
+    """
+    manifests: list[Manifest] = []
+    found: list[Finding] = []
+    for file, text in _texts(files):
+        try:
+            manifests += read_manifests(text, file)
+        except UnreadableManifest as unreadable:
+            found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
+    found += findings_in(manifests, _provided(settings), options_in(context).namespace or "default")
+    if output == "json":
+        click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
+    else:
+        for item in found:
+            click.echo(printable(str(item)))
+        click.echo(_summary(len(manifests), found), err=True)
+    if any(item.severity is Severity.ERROR or strict for item in found):
+        context.exit(1)
+
+
+def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in files:
+        if name == STANDARD_INPUT:
+            yield "<stdin>", sys.stdin.read()
+            continue
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
+            if not inside:
+                raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
+            yield from ((str(each), _text_of(each)) for each in inside)
+        else:
+            yield name, _text_of(path)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise CommandFailed(f"cannot read {path}: it is not UTF-8 text") from exc
+
+
+def _provided(settings: Path | None) -> Provided:
+    if settings is None:
+        return Provided()
+    try:
+        return provided(load_settings(UNSET, {}, settings).plans)
+    except InvalidSettings as invalid:
+        raise CommandFailed(f"the controller's settings are wrong: {invalid}") from invalid
+
+
+def _summary(count: int, found: list[Finding]) -> str:
+    errors = sum(item.severity is Severity.ERROR for item in found)
+    said = f"{_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}"
+    return f"{_count(count, 'object')} looked at: {said}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")

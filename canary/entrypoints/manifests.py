@@ -1,0 +1,133 @@
+"""Manifests: Kubernetes objects as they stand in YAML or JSON files, each part with its line.
+
+A key that stands twice is an error here: YAML's own loader keeps the last one without a word.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+__all__ = ["KeyTwice", "Manifest", "StrictLoader", "UnreadableManifest", "read_manifests"]
+
+Json = dict[str, Any]
+_STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+class KeyTwice(yaml.constructor.ConstructorError):
+    """A mapping has the same key twice; ``problem`` names it."""
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, but for keys that stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping; raises ``KeyTwice``."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise KeyTwice(None, None, key.value, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class UnreadableManifest(ValueError):
+    """A file that cannot be read as YAML; ``line`` is where, counted from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object of a file."""
+
+    file: str
+    value: Json
+    node: yaml.MappingNode
+
+    @property
+    def kind(self) -> str:
+        """Its kind; empty when it has none."""
+        return str(self.value.get("kind") or "")
+
+    @property
+    def group(self) -> str:
+        """Its API group; empty for the core group."""
+        group, slash, _ = str(self.value.get("apiVersion") or "").partition("/")
+        return group if slash else ""
+
+    @property
+    def metadata(self) -> Json:
+        """Its metadata; empty when there is none."""
+        found = self.value.get("metadata")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """Its name; empty when it has none."""
+        return str(self.metadata.get("name") or "")
+
+    def line(self, *path: str | int) -> int:
+        """The line, counted from 1, of the part at ``path``, or of the innermost part of it that there is."""
+        node: yaml.Node = self.node
+        mark = node.start_mark
+        for step in path:
+            found = _inside(node, step)
+            if found is None:
+                break
+            mark, node = found
+        return int(mark.line) + 1
+
+    def line_of(self, place: str) -> int:
+        """The line of a place in words, such as ``spec.steps[1].weight``."""
+        steps = (int(number) if number else name for name, number in _STEP.findall(place))
+        return self.line(*steps)
+
+
+def _inside(node: yaml.Node, step: str | int) -> tuple[Any, yaml.Node] | None:
+    """Where a part begins (a field with its name), and the part."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == step:
+                return key.start_mark, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step].start_mark, node.value[step]
+    return None
+
+
+def read_manifests(text: str, file: str) -> Iterator[Manifest]:
+    """Yield every object of a file, those in Lists one by one. Raises ``UnreadableManifest``."""
+    try:
+        loader = StrictLoader(text)
+        while loader.check_node():
+            node = loader.get_node()
+            yield from _objects(node, loader.construct_document(node), file)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        problem = getattr(exc, "problem", None) or "it is no text"
+        words = f"the key {problem} a second time" if isinstance(exc, KeyTwice) else f"no YAML: {problem}"
+        raise UnreadableManifest(mark.line + 1 if mark is not None else 1, words) from exc
+    except UnreadableManifest:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise UnreadableManifest(1, f"no YAML: {exc}") from exc
+
+
+def _objects(node: yaml.Node | None, value: object, file: str) -> Iterator[Manifest]:
+    if node is None or value is None:
+        return
+    if not isinstance(node, yaml.MappingNode) or not isinstance(value, dict):
+        raise UnreadableManifest(
+            node.start_mark.line + 1, "no object: write a mapping with apiVersion and kind"
+        )
+    items = _inside(node, "items")
+    if str(value.get("kind") or "").endswith("List") and items is not None:
+        for child, item in zip(items[1].value, value["items"] or (), strict=True):
+            yield from _objects(child, item, file)
+        return
+    yield Manifest(file, value, node)
