@@ -6,8 +6,11 @@ A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
+from canary.adapters.kube.wire import wire_name
+from canary.domain.policy import PolicySpec
 from canary.domain.reference import REFERENCE
 from canary.domain.release import TRANSITIONS, Phase
 
@@ -36,7 +39,31 @@ def annotation_table() -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"phases": phase_diagram, "annotations": annotation_table}
+LISTS: Mapping[str, str] = {
+    "steps": "`[{weight: 10, bake: 2m}, {weight: 100}]`",
+    "gates": "`[first-step, promotion]`",
+    "virtualServices": "`[checkout, gateway/primary]`",
+    "minRequests": "`200`",
+}
+"""Examples of the fields that are no texts."""
+
+
+def policy_fields() -> str:
+    """Return every field of a ReleasePolicy that is an annotation too, with an example."""
+    wire_names = {wire_name(item.name) for item in fields(PolicySpec)}
+    rows = ["| field | annotation | example |", "| --- | --- | --- |"]
+    for item in REFERENCE:
+        if item.policy_field in wire_names:
+            example = LISTS.get(item.policy_field, f"`{item.example}`")
+            rows.append(f"| `{item.policy_field}` | `{item.key}` | {example} |")
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "phases": phase_diagram,
+    "annotations": annotation_table,
+    "policy-fields": policy_fields,
+}
 
 
 def regenerated(text: str) -> str:

@@ -16,7 +16,7 @@ from canary.adapters.kube.crd import release_crd
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import NotFound
 from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio, create
-from tests.chart.rendering import CHART, EVERYTHING, NAMESPACE, NEEDED, ROOT, render
+from tests.chart.rendering import CHART, EVERYTHING, NAMESPACE, NEEDED, render
 from tests.processes_of_venv import program
 
 Json = dict[str, Any]
@@ -92,11 +92,6 @@ def accepted(bare: ControlPlane, objects: list[Json]) -> str:
 def test_server_accepts_every_object(bare: ControlPlane, values: Json) -> None:
     objects = [item for item in render(values) if item["kind"] not in OPERATORS]
     assert len(accepted(bare, objects).splitlines()) == len(objects)
-
-
-def test_server_accepts_the_sample(bare: ControlPlane) -> None:
-    sample = list(yaml.safe_load_all((ROOT / "config" / "samples" / "checkout.yaml").read_text()))
-    assert len(accepted(bare, sample).splitlines()) == len(sample)
 
 
 def test_install_upgrade_and_removal(config: helm.Config, admin: Transport, tmp_path: Path) -> None:

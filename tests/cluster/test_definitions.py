@@ -1,18 +1,22 @@
 """Our definitions on a real API server: what their schemas and CEL rules refuse, fill in and list."""
 
 import subprocess
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from canary.adapters.kube.connection import connect
 from canary.adapters.kube.transport import MERGE_PATCH, Transport
-from canary.app.errors import TerminalError
+from canary.app.errors import ConflictError, TerminalError
 from canary.sandbox.control_plane import ControlPlane, create
 from tests.processes_of_venv import program
 
 Json = dict[str, Any]
 POLICIES = "/apis/canaryctl.dev/v1alpha1/namespaces/default/releasepolicies"
+SAMPLES = sorted((Path(__file__).parents[2] / "config" / "samples").glob("*.yaml"))
 RELEASES = "/apis/canaryctl.dev/v1alpha1/namespaces/default/releases"
 
 
@@ -152,6 +156,16 @@ def test_kubectl_explains_every_field(plane: ControlPlane) -> None:
     told = kubectl(plane, "explain", "releasepolicy.spec", "--recursive")
     assert "falseRollbackBudget" in told
     assert "Percent of requests to the canary" in kubectl(plane, "explain", "releasepolicy.spec.steps.weight")
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_server_accepts_every_sample(plane: ControlPlane, admin: Transport, path: Path) -> None:
+    for item in yaml.safe_load_all(path.read_text()):
+        with suppress(ConflictError):
+            metadata = {"name": item["metadata"]["namespace"]}
+            create(admin, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    told = kubectl(plane, "create", "--dry-run=server", "--validate=strict", f"--filename={path}")
+    assert len(told.splitlines()) == len(list(yaml.safe_load_all(path.read_text())))
 
 
 def kubectl(plane: ControlPlane, *arguments: str) -> str:
