@@ -24,6 +24,7 @@ __all__ = [
     "evidence_rule",
     "gates",
     "interval",
+    "is_label",
     "latency",
     "on_no_data",
     "policy",
@@ -51,6 +52,11 @@ LONGEST_SHOWN: Final = 60
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _LATENCY: Final = re.compile(r"(?P<share>[^<%]*)%\s*<\s*(?P<bound>[^<%]+)")
+
+
+def is_label(text: str) -> bool:
+    """Whether ``text`` can be the name of a namespace: lower case letters, digits and -, at most 63."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def shorten(text: str) -> str:
@@ -81,7 +87,7 @@ def workload_name(text: str) -> str:
     """Read the name of a workload of the service's own namespace."""
     if "/" in text:
         raise ValueError("write the name alone: only workloads of the service's own namespace can be used")
-    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+    if len(text) > 253 or not all(is_label(label) for label in text.split(".")):
         raise ValueError("write the name of a Deployment: lower case letters, digits, - and .")
     return text
 
