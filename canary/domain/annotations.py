@@ -12,7 +12,7 @@ from canary.domain.duration import format_duration
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, ServiceKey
 from canary.domain.reference import PREFIX, REFERENCE, Annotation
-from canary.domain.wishes import quote, shorten, suggestion
+from canary.domain.wishes import in_namespace, quote, shorten, suggestion
 
 __all__ = ["PREFIX", "REFERENCE", "Annotation", "is_opted_in", "parse_plan"]
 
@@ -83,7 +83,7 @@ def parse_plan(key: ServiceKey, annotations: Mapping[str, str]) -> Plan | None:
         on_no_data=reader.value(known.ON_NO_DATA) or OnNoData.HOLD,
         drain_seconds=reader.value(known.DRAIN) or 1.0,
         policy=reader.value(known.POLICY),
-        virtual_services=reader.value(known.VIRTUAL_SERVICES) or (),
+        virtual_services=in_namespace(reader.value(known.VIRTUAL_SERVICES) or (), key.namespace),
         paused=reader.value(known.PAUSED) or False,
     )
     reader.refuse_unknown()
