@@ -32,7 +32,7 @@ def bare() -> Iterator[ControlPlane]:
     with control_plane_with_istio(print) as running:
         admin = connect(running.kubeconfig)
         restricted = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-        for name, labels in ((NAMESPACE, restricted), ("shop", {}), ("pay", {})):
+        for name, labels in ((NAMESPACE, restricted), ("shop", {}), ("pay", {}), ("istio-ingress", {})):
             metadata = {"name": name, "labels": labels}
             create(admin, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         yield running
@@ -94,8 +94,9 @@ def test_server_accepts_every_object(bare: ControlPlane, values: Json) -> None:
     assert len(accepted(bare, objects).splitlines()) == len(objects)
 
 
-def test_server_accepts_the_sample(bare: ControlPlane) -> None:
-    sample = list(yaml.safe_load_all((ROOT / "config" / "samples" / "checkout.yaml").read_text()))
+@pytest.mark.parametrize("name", ["checkout.yaml", "gateway.yaml"])
+def test_server_accepts_the_sample(bare: ControlPlane, name: str) -> None:
+    sample = list(yaml.safe_load_all((ROOT / "config" / "samples" / name).read_text()))
     assert len(accepted(bare, sample).splitlines()) == len(sample)
 
 
