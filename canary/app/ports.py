@@ -194,7 +194,8 @@ class RouteTable(Protocol):
         """Give the canary ``canary_percent`` of every route's pair, and touch nothing else.
 
         One JSON Patch per VirtualService, with ``test`` operations on the version and the old values;
-        raises ``ConflictError`` when they no longer hold.
+        raises ``ConflictError`` when they no longer hold. All or none, but at 0 %: traffic returns to stable
+        wherever it may, whoever refuses elsewhere.
         """
         ...
 

@@ -47,6 +47,8 @@ CONTESTED_TIMES = 5
 LONGEST_INSISTING_SECONDS = 30.0
 WORTH_TELLING = frozenset({Reason.STABLE_MISSING, Reason.CANARY_MISSING})
 """Why no release begins, where somebody should do something about it; the rest is how a service rests."""
+WITHHELD_SECONDS = 30.0
+"""How soon to see, at rest, whether a route that is withheld is shared by now: nothing else would tell."""
 AFTER_EFFECT_SECONDS = 0.5
 """How soon to see what an effect did; not at once, so that one that never shows cannot spin."""
 
@@ -107,6 +109,7 @@ class Reconciler:
         self._working: dict[ServiceKey, _Working] = {}
         self._insisting: dict[ServiceKey, _Insisting] = {}
         self._told: dict[ServiceKey, tuple[Announcement, ...]] = {}
+        self._withheld: dict[ServiceKey, tuple[Problem, ...]] = {}
 
     def reconcile(self, key: ServiceKey) -> float | None:
         """Make one pass; return in how many seconds to make another, None for when something changes.
@@ -128,6 +131,7 @@ class Reconciler:
             if not problems:
                 self._ports.telemetry.forget(key)
             self._insisting.pop(key, None)
+            self._withheld.pop(key, None)
             if not problems:
                 self._told.pop(key, None)
             return None
@@ -148,6 +152,7 @@ class Reconciler:
             # A watch is behind another: a release must not begin with a plan of yesterday.
             return BEHIND_SECONDS
         observation = self._ports.observer.observe_idle(key, plan)
+        self._warn_of_withheld(key, observation)
         predecessors = [Predecessor(item.release, item.requests.retry) for item in history]
         outcome = next_release(
             key,
@@ -175,7 +180,7 @@ class Reconciler:
             self._ports.fence.check()
             self._ports.routes.shift(key, observation.routes, effect.canary_percent)
             return AFTER_EFFECT_SECONDS
-        return None
+        return WITHHELD_SECONDS if observation.routes.withheld else None
 
     def _advance(
         self, key: ServiceKey, stored: StoredRelease, plan: Plan | None, problems: tuple[Problem, ...]
@@ -185,6 +190,7 @@ class Reconciler:
         before = working.release if working is not None and current else stored.release
         saved_at = working.saved_at if working is not None and current else self._ports.clock.monotonic()
         observation = self._ports.observer.observe(before, plan, problems, stored.requests)
+        self._warn_of_withheld(key, observation)
         decision = decide(before, observation, self._ports.clock.now())
         after = decision.release
         if _is_transition(before, after) or self._checkpoint_due(saved_at, after, stored.release):
@@ -264,6 +270,14 @@ class Reconciler:
             self._told[key] = announcements
             for announcement in announcements:
                 self._announce(key, None, announcement)
+
+    def _warn_of_withheld(self, key: ServiceKey, observation: Observation) -> None:
+        """Name routes that may not be looked at, in whichever phase: each time that others are."""
+        withheld = observation.routes.withheld
+        if self._withheld.get(key, ()) != withheld:
+            self._withheld[key] = withheld
+            for problem in withheld:
+                self._announce(key, None, Announcement("RoutesWithheld", str(problem), warning=True))
 
     def _announce(self, key: ServiceKey, release: Release | None, announcement: Announcement) -> None:
         self._ports.announcer.announce(key, release, announcement)

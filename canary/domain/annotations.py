@@ -15,7 +15,7 @@ from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, PolicyRef, ServiceKey
 from canary.domain.policy import ERROR_RATE, LATENCY, Policy, Provided, Unavailable, further_objectives
 from canary.domain.reference import PREFIX, REFERENCE, Annotation
-from canary.domain.wishes import quote, shorten, suggestion
+from canary.domain.wishes import in_namespace, quote, shorten, suggestion
 
 __all__ = [
     "PREFIX",
@@ -143,7 +143,7 @@ def parse_plan(
         on_no_data=reader.value(known.ON_NO_DATA) or OnNoData.HOLD,
         drain_seconds=reader.value(known.DRAIN) or 1.0,
         policy=str(named) if named is not None else None,
-        virtual_services=reader.value(known.VIRTUAL_SERVICES) or (),
+        virtual_services=in_namespace(reader.value(known.VIRTUAL_SERVICES) or (), key.namespace),
         paused=reader.value(known.PAUSED) or False,
     )
     reader.refuse_unknown()

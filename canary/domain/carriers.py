@@ -7,7 +7,17 @@ from canary.domain.observation import Observation
 from canary.domain.release import Release
 from canary.domain.weight import split_total
 
-__all__ = ["canary_carries_judged", "has_weight", "is_settled", "stable_can_carry", "traffic_has_left"]
+__all__ = [
+    "canary_carries_judged",
+    "has_weight",
+    "is_out_of_sight",
+    "is_settled",
+    "stable_can_carry",
+    "traffic_has_left",
+]
+
+UNSEEN_PATIENCE_SECONDS = 60.0
+"""How long to wait for routes that cannot be made out before the release ends without touching the pods."""
 
 
 def canary_carries_judged(release: Release, observation: Observation) -> bool:
@@ -52,3 +62,12 @@ def traffic_has_left(observation: Observation) -> bool:
     if routes.absent:
         return stable_can_carry(observation)
     return bool(routes.routes) and not routes.problems and routes.max_canary_percent == 0
+
+
+def is_out_of_sight(release: Release, observation: Observation, now: float) -> bool:
+    """Whether no route that can be seen gives the canary weight, and the others were waited for in vain.
+
+    Then a release may end, lest it keep the next revision from ever being judged; the canary's pods may not.
+    """
+    waited = now - release.stage_since > UNSEEN_PATIENCE_SECONDS
+    return waited and observation.routes.max_canary_percent == 0

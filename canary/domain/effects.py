@@ -74,13 +74,13 @@ def idle_effects(observation: Observation) -> tuple[ShiftTraffic, ...]:
     A weight left on the canary would hand the next revision traffic before its first step.
     """
     stable, routes = observation.stable, observation.routes
-    if routes.problems or routes.max_canary_percent == 0 or stable is None or not stable.can_serve:
+    if routes.faults or routes.max_canary_percent == 0 or stable is None or not stable.can_serve:
         return ()
     return (ShiftTraffic(0),)
 
 
 def _traffic_effect(release: Release, observation: Observation) -> ShiftTraffic | None:
-    """Never towards what is not ready: a shift that would do so is not made until it is."""
+    """Never towards what is not ready, and never up where not every route can be shifted with the others."""
     target = canary_weight(release)
     changes = [
         split_total(route.split.total, target).canary - route.split.canary
@@ -92,7 +92,8 @@ def _traffic_effect(release: Release, observation: Observation) -> ShiftTraffic 
     if not goes_up and not goes_down:
         return None
     canary, stable = observation.canary, observation.stable
-    if goes_up and not (canary and canary.can_serve and canary.revision == release.revision):
+    may_go_up = canary and canary.can_serve and canary.revision == release.revision
+    if goes_up and (observation.routes.problems or not may_go_up):
         return None
     if goes_down and not (stable and stable.can_serve):
         return None

@@ -40,6 +40,7 @@ class Route:
     """One http route whose destinations include stable and canary."""
 
     virtual_service: str
+    """Its name, or ``NAME.NAMESPACE`` where that is not the service's own."""
     index: int
     """Position in ``spec.http``."""
     name: str
@@ -54,16 +55,24 @@ class Routes:
 
     routes: tuple[Route, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
-    """The resourceVersion of each VirtualService, which a write must carry."""
+    """The resourceVersion of each VirtualService with such a route, which a write must carry."""
     stable_host: str = ""
     canary_host: str = ""
     """FQDNs under which Istio counts the two destinations; often the same."""
     left_out: tuple[str, ...] = ()
     """Routes and destinations that were found and are none of our business, each in a phrase."""
     absent: bool = False
-    """No VirtualService sends to the service: requests are spread over all of its pods."""
+    """No VirtualService sends to the service, nor may one do so unseen: all of its pods get requests."""
     problems: tuple[Problem, ...] = ()
     """Why traffic cannot be shifted; empty when it can. Never empty when there are no routes."""
+    withheld: tuple[Problem, ...] = ()
+    """Those of ``problems`` that stand for a VirtualService of another namespace which may not be looked at:
+    what weight it gives the canary is unknown, and only people elsewhere can change that."""
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """What is wrong with the routes that can be seen."""
+        return tuple(problem for problem in self.problems if problem not in self.withheld)
 
     @property
     def max_canary_percent(self) -> int:

@@ -83,10 +83,17 @@ class OnNoData(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RouteRef:
-    """A VirtualService in the service's own namespace, and optionally one named http route of it."""
+    """A VirtualService, and optionally one named http route of it."""
 
     virtual_service: str
     route: str | None = None
+    namespace: str | None = None
+    """Another namespace, which must share it; None: the service's own."""
+
+    def __str__(self) -> str:
+        """As owners write it: ``name``, ``name/route``, ``name.namespace`` or ``name.namespace/route``."""
+        place = f".{self.namespace}" if self.namespace is not None else ""
+        return f"{self.virtual_service}{place}" + (f"/{self.route}" if self.route is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ stops serving, traffic goes to stable as soon as stable has a ready pod, and pro
 
 from dataclasses import replace
 
-from canary.domain.carriers import canary_carries_judged, is_settled, stable_can_carry, traffic_has_left
+from canary.domain.carriers import (
+    canary_carries_judged,
+    is_out_of_sight,
+    is_settled,
+    stable_can_carry,
+    traffic_has_left,
+)
 from canary.domain.effects import drain_is_over
 from canary.domain.observation import Observation
 from canary.domain.release import Phase, Release, Stage
@@ -36,9 +42,8 @@ def advance_promotion(release: Release, observation: Observation, now: float) ->
                 return release.at(Stage.RETURNING, now)
             return release
         case Stage.RETURNING:
-            if is_settled(observation) and traffic_has_left(observation):
-                return release.at(Stage.DRAINING, now)
-            return release
+            has_left = traffic_has_left(observation) or is_out_of_sight(release, observation, now)
+            return release.at(Stage.DRAINING, now) if is_settled(observation) and has_left else release
         case _:
             if observation.routes.max_canary_percent > 0:
                 # Somebody gave the canary weight again: its pods may not go before that is gone.

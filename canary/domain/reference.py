@@ -189,9 +189,9 @@ ON_NO_DATA: Final = Annotation(
 )
 VIRTUAL_SERVICES: Final[Annotation[tuple[RouteRef, ...]]] = Annotation(
     "virtual-services",
-    "Which VirtualServices of the service's namespace, or which named http routes of them, to shift.",
-    "NAME or NAME/ROUTE, separated by commas",
-    "checkout,gateway/primary",
+    "Which VirtualServices, or which of their named http routes, to shift; those of others must be shared.",
+    "NAME, NAME/ROUTE, NAME.NAMESPACE or NAME.NAMESPACE/ROUTE, separated by commas",
+    "checkout,gateway.istio-ingress/primary",
     wishes.virtual_services,
     absent="every VirtualService of the namespace that routes to both workloads",
 )

@@ -6,7 +6,13 @@ never send traffic to a stable that cannot serve: then it stays where it works, 
 
 from dataclasses import dataclass, replace
 
-from canary.domain.carriers import canary_carries_judged, is_settled, stable_can_carry, traffic_has_left
+from canary.domain.carriers import (
+    canary_carries_judged,
+    is_out_of_sight,
+    is_settled,
+    stable_can_carry,
+    traffic_has_left,
+)
 from canary.domain.effects import drain_is_over
 from canary.domain.observation import Observation
 from canary.domain.plan import OnNoData
@@ -18,11 +24,10 @@ __all__ = ["LACK_OF_EVIDENCE", "Cause", "advance_rollback", "cause_to_end", "rol
 
 ROLLOUT_PATIENCE_SECONDS = 900.0
 """How long stable may take to roll out a template, the judged one or its previous one."""
-UNSEEN_PATIENCE_SECONDS = 60.0
-"""How long to wait for routes that cannot be made out before the release ends without touching the pods."""
 LASTING_SECONDS = 30.0
 """A deadline rolls back for lack of data only when it has lasted: one failed look is none."""
 STAYS = "; traffic stays where it is: no pod of "
+WITHHELD = "; traffic was not returned everywhere: "
 LACK_OF_EVIDENCE = frozenset({Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.TOO_FEW_REQUESTS, Reason.SUSPICION})
 
 
@@ -72,8 +77,9 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
         return Cause(Reason.CANARY_FAILING, f"{canary.name}: {canary.trouble}")
     if not canary.can_serve:
         return Cause(Reason.CANARY_NOT_READY, f"no pod of {canary.name} is ready any more")
-    if observation.routes.problems:
-        return Cause(Reason.ROUTES_INVALID, str(observation.routes.problems[0]))
+    # What is withheld is held for: it may be shared again, and until then the canary is judged as before.
+    if observation.routes.faults:
+        return Cause(Reason.ROUTES_INVALID, str(observation.routes.faults[0]))
     return None
 
 
@@ -184,26 +190,26 @@ def _advance_restoring(release: Release, observation: Observation, now: float) -
 
 def _advance_returning(release: Release, observation: Observation, now: float) -> Release:
     abandoned = observation.stable is None and release.reason is Reason.OPTED_OUT
-    # Nothing that can be seen has weight, but not everything can be seen: not for ever.
-    none_seen = observation.routes.max_canary_percent == 0
-    unseen = none_seen and now - release.stage_since > UNSEEN_PATIENCE_SECONDS
     if abandoned:
         return _finish(release, now)
     # A release that was never judged never gave the canary weight: there is nothing to wait for.
-    untouched = none_seen and release.verdict is None
-    if not (traffic_has_left(observation) or unseen or untouched):
-        return _waiting_for_stable(release, observation)
+    untouched = observation.routes.max_canary_percent == 0 and release.verdict is None
+    if not (traffic_has_left(observation) or is_out_of_sight(release, observation, now) or untouched):
+        return _waiting(release, observation)
     if release.ending is Phase.SUPERSEDED and not observation.canary_matches_stable:
         return _finish(release, now)
     return release.at(Stage.DRAINING, now)
 
 
-def _waiting_for_stable(release: Release, observation: Observation) -> Release:
-    """Say so when traffic cannot go back because nothing would answer there."""
-    cause = release.message.split(STAYS)[0]
-    if stable_can_carry(observation):
-        return replace(release, message=cause)
-    return replace(release, message=f"{cause}{STAYS}{release.plan.stable} is ready to take it")
+def _waiting(release: Release, observation: Observation) -> Release:
+    """Say so when traffic cannot go back: nothing would answer there, or a route is not ours to write."""
+    cause = release.message.split(STAYS)[0].split(WITHHELD)[0]
+    withheld = observation.routes.withheld
+    if not stable_can_carry(observation):
+        cause = f"{cause}{STAYS}{release.plan.stable} is ready to take it"
+    elif withheld:
+        cause = f"{cause}{WITHHELD}{withheld[0]}"
+    return replace(release, message=cause)
 
 
 def _finish(release: Release, now: float) -> Release:

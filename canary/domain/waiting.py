@@ -74,6 +74,8 @@ def blocked_by(release: Release, observation: Observation) -> Obstacle | None:
     if canary.revision != release.revision or not canary.rolled_out:
         counts = f"{canary.ready} of {canary.replicas} pods of {canary.name} are ready"
         return Obstacle(Reason.CANARY_NOT_READY, counts + _because(canary.trouble))
+    if observation.routes.withheld:
+        return Obstacle(Reason.ROUTES_INVALID, str(observation.routes.withheld[0]))
     return None
 
 

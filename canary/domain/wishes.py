@@ -7,6 +7,7 @@ text, which may be long and is anybody's: whoever reports it shows it by ``quote
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -23,7 +24,9 @@ __all__ = [
     "drain",
     "evidence_rule",
     "gates",
+    "in_namespace",
     "interval",
+    "is_label",
     "latency",
     "on_no_data",
     "policy",
@@ -52,8 +55,17 @@ NONE: Final = "none"
 """Written where a wish of a policy or of the defaults is to be taken back."""
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_REFERENCE: Final = re.compile(
+    rf"(?P<name>{_LABEL.pattern})(\.(?P<namespace>{_LABEL.pattern}))?(/(?P<route>{_LABEL.pattern}))?",
+    re.ASCII,
+)
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _LATENCY: Final = re.compile(r"(?P<share>[^<%]*)%\s*<\s*(?P<bound>[^<%]+)")
+
+
+def is_label(text: str) -> bool:
+    """Whether ``text`` can be the name of a namespace: lower case letters, digits and -, at most 63."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def shorten(text: str) -> str:
@@ -84,7 +96,7 @@ def workload_name(text: str) -> str:
     """Read the name of a workload of the service's own namespace."""
     if "/" in text:
         raise ValueError("write the name alone: only workloads of the service's own namespace can be used")
-    if len(text) > LONGEST_OBJECT_NAME or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+    if len(text) > LONGEST_OBJECT_NAME or not all(is_label(label) for label in text.split(".")):
         raise ValueError("write the name of a Deployment: lower case letters, digits, - and .")
     return text
 
@@ -242,7 +254,7 @@ def _choice(text: str, choices: type[E]) -> E:
 
 
 def virtual_services(text: str) -> tuple[RouteRef, ...]:
-    """Read names of VirtualServices, each with the name of one of its http routes or without."""
+    """Read names of VirtualServices, each with its namespace and one of its http routes or without."""
     items = [item.strip() for item in text.split(",", MOST_ROUTES)]
     if len(items) > MOST_ROUTES:
         raise ValueError(f"write at most {MOST_ROUTES} names")
@@ -253,21 +265,30 @@ def virtual_services(text: str) -> tuple[RouteRef, ...]:
     return references
 
 
+def in_namespace(references: Sequence[RouteRef], namespace: str) -> tuple[RouteRef, ...]:
+    """Return what ``references`` mean to a service of ``namespace``, each once.
+
+    Its own namespace written out is the same as none.
+    """
+    own = (replace(item, namespace=None) if item.namespace == namespace else item for item in references)
+    return tuple(dict.fromkeys(own))
+
+
 def _reference(item: str) -> RouteRef:
-    name, slash, route = item.partition("/")
-    if not _LABEL.fullmatch(name) or (slash and not _LABEL.fullmatch(route)):
+    match = _REFERENCE.fullmatch(item)
+    if match is None:
         raise ValueError(
-            f"{quote(item)} is not NAME or NAME/ROUTE: names are lower case letters, digits and -, without a "
-            "namespace, because only VirtualServices of the service's own namespace can be changed"
+            f"{quote(item)} is not NAME, NAME/ROUTE, NAME.NAMESPACE or NAME.NAMESPACE/ROUTE: names are lower "
+            "case letters, digits and -"
         )
-    return RouteRef(name, route if slash else None)
+    return RouteRef(match["name"], match["route"], match["namespace"])
 
 
 def policy(text: str) -> PolicyRef:
     """Read the name of a ReleasePolicy, with the namespace that it is in or without."""
     namespace, slash, name = text.rpartition("/")
-    named = len(name) <= LONGEST_OBJECT_NAME and all(_LABEL.fullmatch(part) for part in name.split("."))
-    if not named or (slash and not _LABEL.fullmatch(namespace)):
+    named = len(name) <= LONGEST_OBJECT_NAME and all(is_label(part) for part in name.split("."))
+    if not named or (slash and not is_label(namespace)):
         raise ValueError(
             "write NAME of a ReleasePolicy in the service's own namespace, or NAMESPACE/NAME of one that is "
             "shared with it: lower case letters, digits, - and ."

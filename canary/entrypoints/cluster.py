@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from kubernetes import config
 
-from canary.adapters.istio.patches import patch_for
-from canary.adapters.istio.routes import PairRoute
+from canary.adapters.istio.objects import Home
+from canary.adapters.istio.patches import patches_for
 from canary.adapters.istio.virtual_services import IstioRoutes
 from canary.adapters.kube.connection import connect
 from canary.adapters.kube.objects import Metadata, MetadataOnly, path_of
@@ -150,13 +150,9 @@ class Cluster:
         return self._routes.read(key, plan)
 
     @staticmethod
-    def patches_to_stable(routes: Routes) -> Mapping[str, list[Json]]:
-        """By VirtualService: the JSON Patch that gives stable all that the pair has."""
-        pairs = [route for route in routes.routes if isinstance(route, PairRoute)]
-        return {
-            name: patch_for([route for route in pairs if route.virtual_service == name], version, 0)
-            for name, version in sorted(routes.versions.items())
-        }
+    def patches_to_stable(routes: Routes) -> Mapping[Home, list[Json]]:
+        """By VirtualService: the JSON Patch that gives stable all that the pair has, unless it has it."""
+        return patches_for(routes, 0)
 
     def user(self) -> str:
         """Who the API server takes us for; the local user's name when it does not say."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from canary.adapters.istio.objects import Home
 from canary.adapters.kube.wire import format_time, to_wire
 from canary.app.ports import StoredRelease
 from canary.domain.conviction import weigh
@@ -33,6 +34,8 @@ class Explanation:
     """kubectl commands that return all traffic to stable; empty when it is there."""
     routes: Sequence[str]
     """Each route of the pair with its present weights, and what is wrong or was left out, in phrases."""
+    withheld: Sequence[str] = ()
+    """The VirtualServices that the commands leave as they are because they may not be looked at, and why."""
 
 
 def explain_text(explanation: Explanation) -> str:
@@ -86,6 +89,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "routes": list(explanation.routes),
         "requests": list(requests_in_words(explanation.stored.requests)),
         "byHand": list(explanation.commands),
+        "withheld": list(explanation.withheld),
     }
 
 
@@ -99,7 +103,7 @@ def requests_in_words(requests: Requests) -> tuple[str, ...]:
 
 
 def kubectl_patches(
-    namespace: str, patches: Mapping[str, Sequence[Json]], cluster_arguments: Sequence[str] = ()
+    patches: Mapping[Home, Sequence[Json]], cluster_arguments: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return one command for each VirtualService and its JSON Patch.
 
@@ -109,9 +113,9 @@ def kubectl_patches(
     """
     kubectl = shlex.join(["kubectl", *cluster_arguments])
     return tuple(
-        f"{kubectl} patch virtualservices.networking.istio.io {name} -n {namespace} --type=json -p "
+        f"{kubectl} patch virtualservices.networking.istio.io {home.name} -n {home.namespace} --type=json -p "
         + shlex.quote(json.dumps([step for step in operations if not _is_version(step)]))
-        for name, operations in patches.items()
+        for home, operations in patches.items()
         if operations
     )
 
@@ -197,13 +201,17 @@ def _queries(explanation: Explanation) -> str:
 
 
 def _by_hand(explanation: Explanation) -> str:
-    if explanation.commands:
+    withheld = [
+        f"# Left as it is, whatever weight it gives the canary: {why}" for why in explanation.withheld
+    ]
+    if explanation.commands or withheld:
         key, stable = explanation.stored.release.key, explanation.stored.release.plan.stable
         return "\n".join(
             (
                 f"# While a controller runs, ask it instead: canaryctl abort {key.name} -n {key.namespace}",
                 f"# First see to it that {stable} has ready pods: all requests go to them.",
                 *explanation.commands,
+                *withheld,
             )
         )
     return "nothing to do: the routes give the canary no weight"

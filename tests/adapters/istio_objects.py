@@ -7,6 +7,7 @@ import msgspec
 from canary.adapters.istio.destination_rules import Neighbourhood, Pair, neighbourhood_of
 from canary.adapters.istio.objects import DestinationRule, Service, VirtualService
 from canary.adapters.istio.routes import RouteFinder
+from canary.domain.errors import Problem
 from canary.domain.observation import Routes
 from canary.domain.plan import RouteRef
 
@@ -26,13 +27,13 @@ def split(stable: int | None = 100, canary: int | None = 0, host: str = "checkou
     return [leg(host, "stable", stable), leg(host, "canary", canary)]
 
 
-def virtual_service(*http: Any, name: str = "checkout", **spec: Any) -> Json:
+def virtual_service(*http: Any, name: str = "checkout", namespace: str = NAMESPACE, **spec: Any) -> Json:
     """``http``: lists of destinations, or whole routes."""
     routes = [{"route": item} if isinstance(item, list) else item for item in http]
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
-        "metadata": {"name": name, "namespace": NAMESPACE, "resourceVersion": "7"},
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": "7"},
         "spec": {"hosts": ["checkout"], "http": routes, **spec},
     }
 
@@ -85,6 +86,7 @@ def found(
     only: tuple[RouteRef, ...] = (),
     around: Neighbourhood | None = None,
     of: Pair | None = None,
+    withheld: tuple[Problem, ...] = (),
 ) -> Routes:
     finder = RouteFinder(NAMESPACE, of or pair(), around or neighbourhood(), only)
-    return finder.find([msgspec.convert(item, VirtualService) for item in virtual_services])
+    return finder.find([msgspec.convert(item, VirtualService) for item in virtual_services], withheld)

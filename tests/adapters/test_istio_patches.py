@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.adapters.istio.patches import patch_for
+from canary.adapters.istio.objects import Home
+from canary.adapters.istio.patches import patch_for, patches_for
 from canary.adapters.istio.routes import PairRoute
 from canary.domain.observation import Routes
-from tests.adapters.istio_objects import found, leg, split, virtual_service
+from canary.domain.plan import RouteRef
+from tests.adapters.istio_objects import HOST, found, leg, split, virtual_service
 
 Json = dict[str, Any]
 
@@ -91,6 +93,19 @@ def test_the_routes_sum_never_changes_and_only_the_pairs_weights_do(
 )
 def test_the_canary_gets_its_percent(percent: int, expected: list[int]) -> None:
     assert weights(shifted(virtual_service(split(70, 30)), percent)) == expected
+
+
+def test_each_patch_goes_to_the_namespace_of_its_virtual_service() -> None:
+    elsewhere = virtual_service(split(50, 50, HOST), name="gateway", namespace="istio-ingress")
+    elsewhere["metadata"]["resourceVersion"] = "9"
+    only = (RouteRef("checkout"), RouteRef("gateway", None, "istio-ingress"))
+    patches = patches_for(found(virtual_service(split(90, 10)), elsewhere, only=only), 10)
+    assert set(patches) == {Home("istio-ingress", "gateway")}
+    patches = patches_for(found(virtual_service(split(90, 10)), elsewhere, only=only), 0)
+    assert {home: operations[0]["value"] for home, operations in patches.items()} == {
+        Home("shop", "checkout"): "7",
+        Home("istio-ingress", "gateway"): "9",
+    }
 
 
 def test_every_route_of_a_virtual_service_moves_in_one_patch() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from canary.adapters.istio.destination_rules import Arm, Target
 from canary.adapters.istio.hosts import fqdn, host_matches
+from canary.domain.errors import Problem
 from canary.domain.plan import RouteRef
 from canary.domain.weight import Split
 from tests.adapters.istio_objects import (
@@ -254,6 +255,80 @@ def test_what_the_plan_names_must_exist(ref: RouteRef, words: str) -> None:
     vs = virtual_service({"name": "main", "route": split()})
     routes = found(vs, only=(ref,))
     assert any(words in problem.found for problem in routes.problems)
+
+
+MESH, GATEWAY = RouteRef("checkout"), RouteRef("gateway", None, "istio-ingress")
+
+
+def gateway(*http: Any, **spec: Any) -> dict[str, Any]:
+    """A gateway's VirtualService in another namespace."""
+    known: dict[str, Any] = {"hosts": ["shop.example"], "gateways": ["public"]}
+    return virtual_service(*http, name="gateway", namespace="istio-ingress", **(known | spec))
+
+
+def test_one_of_another_namespace_is_shifted_beside_our_own_under_a_name_that_says_where_it_is() -> None:
+    routes = found(virtual_service(split()), gateway(split(70, 30, HOST)), only=(MESH, GATEWAY))
+    assert [(route.virtual_service, route.split) for route in routes.routes] == [
+        ("checkout", Split(100, 0)),
+        ("gateway.istio-ingress", Split(70, 30)),
+    ]
+    assert set(routes.versions) == {"checkout", "gateway.istio-ingress"}
+    assert (routes.problems, routes.withheld, routes.stable_host) == ((), (), HOST)
+
+
+def test_a_short_host_in_another_namespace_is_another_service() -> None:
+    routes = found(virtual_service(split()), gateway(split()), only=(MESH, GATEWAY))
+    assert [route.virtual_service for route in routes.routes] == ["checkout"]
+    assert routes.left_out == ("gateway.istio-ingress http[0]: sends to neither workload",)
+
+
+def test_a_name_in_one_namespace_is_not_the_same_name_in_another() -> None:
+    own = virtual_service(split(), name="gateway", hosts=["elsewhere"])
+    routes = found(own, gateway(split(host=HOST)), only=(GATEWAY,))
+    assert [route.virtual_service for route in routes.routes] == ["gateway.istio-ingress"]
+    assert routes.left_out == ("gateway http[0]: is not among canaryctl.dev/virtual-services",)
+    routes = found(own, gateway(split(host=HOST)), only=(RouteRef("gateway"), GATEWAY))
+    assert [route.virtual_service for route in routes.routes] == ["gateway", "gateway.istio-ingress"]
+
+
+def test_an_own_name_that_looks_like_one_of_another_namespace_is_never_taken_for_it() -> None:
+    lookalike = virtual_service(split(50, 50), name="gateway.istio-ingress")
+    lookalike["metadata"]["resourceVersion"] = "8"
+    routes = found(lookalike, gateway(split(host=HOST)), only=(GATEWAY,))
+    assert [(route.virtual_service, route.split) for route in routes.routes] == [
+        ("gateway.istio-ingress", Split(100, 0))
+    ]
+    assert routes.versions == {"gateway.istio-ingress": "7"}
+
+
+def test_only_the_named_route_of_another_namespaces_is_shifted_and_it_must_exist() -> None:
+    vs = gateway({"name": "a", "route": split(host=HOST)}, {"name": "b", "route": split(host=HOST)})
+    routes = found(vs, only=(replace(GATEWAY, route="b"),))
+    assert [(route.name, route.index) for route in routes.routes] == [("b", 1)]
+    (problem,) = found(vs, only=(replace(GATEWAY, route="b"), replace(GATEWAY, route="c"))).problems
+    assert problem.found == "gateway.istio-ingress/c, but its named http routes are: a, b"
+
+
+def test_names_of_other_namespaces_are_not_offered_where_an_own_one_is_missing() -> None:
+    only = (RouteRef("missing"), GATEWAY)
+    (problem,) = found(virtual_service(split()), gateway(split(host=HOST)), only=only).problems
+    assert problem.found == "missing, but namespace shop has checkout"
+
+
+def test_what_is_withheld_is_a_problem_and_no_proof_that_there_is_no_route() -> None:
+    withheld = (Problem("annotation", "gateway.istio-ingress, which is not shared", "have it shared"),)
+    routes = found(only=(GATEWAY,), withheld=withheld)
+    assert (routes.problems, routes.withheld, routes.faults, routes.absent) == (withheld, withheld, (), False)
+    routes = found(virtual_service(split(90, 10)), only=(MESH, GATEWAY), withheld=withheld)
+    assert [route.split for route in routes.routes] == [Split(90, 10)]
+    assert routes.problems == withheld
+
+
+def test_an_ambient_namespace_is_refused_for_another_namespaces_route_in_the_mesh_too() -> None:
+    ambient = replace(neighbourhood(), is_ambient=True)
+    vs = gateway(split(host=HOST), gateways=["mesh", "public"])
+    (problem,) = found(vs, around=ambient, only=(GATEWAY,)).problems
+    assert problem.where == "VirtualService gateway.istio-ingress"
 
 
 def test_different_hosts_for_one_pair_are_a_problem() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
+from canary.adapters.istio.shared import read_shared
 from canary.adapters.kube.services import ServiceWatch
 from canary.adapters.kube.transport import Transport
 from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import Retryable
-from canary.domain.plan import ServiceKey
+from canary.domain.plan import RouteRef, ServiceKey
 from tests.adapters.conftest import RealClock, eventually
 from tests.adapters.kube_workloads import PLAN
 
@@ -154,3 +155,13 @@ def test_a_page_that_is_no_kubernetes_answer_is_retryable() -> None:
         pytest.raises(Retryable, match="not the Kube"),
     ):
         transport.get("/api/v1/namespaces", dict)
+
+
+def test_a_virtual_service_that_is_not_shared_is_not_decoded_however_odd_it_is() -> None:
+    odd = b'{"metadata": {"name": "gateway"}, "spec": {"http": "secret"}}'
+    with scripted(lambda path: [odd]) as transport:
+        named = [RouteRef("gateway", None, "istio-ingress")]
+        shared, (problem,) = read_shared(transport, "networking.istio.io/v1", "shop", named)
+    assert shared == ()
+    assert "is not shared with" in problem.found
+    assert "secret" not in str(problem)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from canary.adapters.kube.connection import connect
 from canary.adapters.kube.failures import failure_of
 from canary.adapters.kube.transport import JSON_PATCH, Expired
+from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import ConflictError, NotFound, Retryable, TerminalError
 from canary.sandbox.apiserver import Fault, SeenRequest
 from tests.adapters.conftest import Cluster
+from tests.adapters.kube_workloads import PLAN, key_of
 
 Install = Callable[[Callable[[SeenRequest], Fault | None]], None]
 
@@ -43,6 +46,17 @@ def test_a_read_gives_up_after_three_attempts(kube: Cluster, faults: Install) ->
     with pytest.raises(Retryable):
         kube.get("v1/configmaps", "a")
     assert kube.mark - mark == 3
+
+
+@pytest.mark.parametrize("name", ["../../other/deployments/x", "..", ".", "x/../../y"])
+def test_no_name_leads_out_of_its_namespace(kube: Cluster, name: str) -> None:
+    plan = replace(PLAN, stable=name)
+    mark = kube.mark
+    with pytest.raises(TerminalError, match="which no object has"):
+        KubeDeployments(kube.transport).read(key_of(kube), plan)
+    with pytest.raises(TerminalError, match="which no object has"):
+        kube.transport.request("PATCH", kube.path("apps/v1/deployments", name), body={})
+    assert kube.mark == mark
 
 
 def test_a_write_whose_answer_is_lost_is_not_repeated(kube: Cluster, faults: Install) -> None:

@@ -109,20 +109,23 @@ class FakeRoutes:
         routes = tuple(
             Route(name, index, f"route {index}", split)
             for name, splits in self.world.routes.items()
+            if name not in self.world.withheld
             for index, split in enumerate(splits)
         )
-        problems = self.world.route_problems
+        withheld = tuple(Problem("annotation", name, "share it") for name in sorted(self.world.withheld))
+        problems = (*self.world.route_problems, *withheld)
         if self.world.routes_hidden:
             routes = ()
         if not routes and not problems:
             problems = (Problem("VirtualService", "none that routes to both workloads", "add one"),)
-        versions = {name: str(self.world.route_version) for name in self.world.routes}
-        host = "checkout.shop.svc.cluster.local"
-        return Routes(routes, versions, host, host, absent=not self.world.routes, problems=problems)
+        versions = {route.virtual_service: str(self.world.route_version) for route in routes}
+        host, absent = "checkout.shop.svc.cluster.local", not self.world.routes
+        return Routes(routes, versions, host, host, absent=absent, problems=problems, withheld=withheld)
 
     def shift(self, key: ServiceKey, routes: Routes, canary_percent: int) -> None:
         for name, version in routes.versions.items():
             self.world._write()
+            self.world.writes_without_consent += name in self.world.withheld
             if str(self.world.route_version) != version:
                 raise ConflictError(f"{name} is at {self.world.route_version}, not {version}")
             before = self.world.routes[name]

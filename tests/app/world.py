@@ -75,6 +75,9 @@ class World:
         self.after_write: Callable[[int], None] = lambda number: None
         self.templates = {"checkout-canary": {"v1"}}
         self.route_problems: tuple[Problem, ...] = ()
+        self.withheld: set[str] = set()
+        """VirtualServices whose owners do not consent."""
+        self.writes_without_consent = 0
         self.routes_hidden = False
 
     # Time and traffic

@@ -2,13 +2,14 @@
 
 The controller runs with the settings and in the namespaces that the chart gives it, and the sandbox's API
 server notes every request. Besides a healthy release and a rollback there are the rare paths: a creation that
-a proxy sends twice, a failure that is announced twice, a history that is full.
+a proxy sends twice, a failure that is announced twice, a history that is full. A gateway's VirtualService in
+another namespace that is looked after is shifted with the service's own.
 """
 
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -21,6 +22,7 @@ from canary.sandbox.processes import Child
 from canary.sandbox.showcase import CANARY
 from tests.chart.rendering import NAMESPACE as HOME
 from tests.chart.rendering import render, settings_of
+from tests.e2e.gateway import GATEWAYS, share_a_gateway
 from tests.e2e.stage import NAMESPACE, Stage, create, stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -118,6 +120,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 records.append(record)
 
         made.api.seam.after_effect = witness
+        share_a_gateway(made)
         objects, controller = start_controller(made, tmp_path_factory.mktemp("etc"))
         live_through(made, controller, records)
         # Ended as a kubelet would, so that it gives the lease up.
@@ -129,7 +132,7 @@ def start_controller(made: Stage, etc: Path) -> tuple[list[Json], Child]:
     """Start the controller on the chart's configuration file; return the chart's objects and the process."""
     values = {
         "image": {"repository": "canary"},
-        "namespaces": [NAMESPACE],
+        "namespaces": [NAMESPACE, GATEWAYS],
         "config": {
             "prometheus": {"url": made.sandbox.prometheus_url, "scrape_interval": "1s", "lag": "500ms"},
             "controller": {"tick": "500ms", "checkpoint_interval": "1s", "history_limit": 1},
@@ -193,9 +196,26 @@ def test_nothing_was_refused_for_want_of_being_found(run: Run) -> None:
 def test_everything_that_was_asked_is_granted_and_nothing_more(run: Run) -> None:
     granted = granted_by(run.objects)
     named = frozenset(item.resource for item in granted if item.name)
-    needed = {asked_for(record, named) for record in run.records} - {None}
+    needed = {item for record in run.records if (item := asked_for(record, named)) is not None}
     assert {str(item) for item in needed - granted} == set(), "asked for, but not granted"
-    assert {str(item) for item in granted - needed} == set(), "granted, but never asked for"
+    # Every namespace that is looked after has the same Role, wherever in them something is needed.
+    unused = {anywhere(item) for item in granted} - {anywhere(item) for item in needed}
+    assert {str(item) for item in unused} == set(), "granted, but never asked for"
+
+
+def anywhere(permission: Permission) -> Permission:
+    """The same in any of the namespaces that are looked after."""
+    looked_after = permission.namespace in {NAMESPACE, GATEWAYS}
+    return replace(permission, namespace="looked after") if looked_after else permission
+
+
+def test_of_another_namespaces_gateway_one_virtual_service_is_read_and_patched(run: Run) -> None:
+    found = {asked_for(record, frozenset()) for record in run.records}
+    istio = {item for item in found if item is not None and item.group == "networking.istio.io"}
+    assert {(item.resource, item.verb) for item in istio if item.namespace == GATEWAYS} == {
+        ("virtualservices", "get"),
+        ("virtualservices", "patch"),
+    }
 
 
 def test_controller_that_is_ended_leaves_its_lease_to_whoever_comes_next(run: Run) -> None:
@@ -204,5 +224,5 @@ def test_controller_that_is_ended_leaves_its_lease_to_whoever_comes_next(run: Ru
 
 def test_with_a_list_of_namespaces_nothing_was_asked_outside_of_them(run: Run) -> None:
     found = {asked_for(record, frozenset()) for record in run.records}
-    assert {item.namespace for item in found if item is not None} == {NAMESPACE, HOME}
+    assert {item.namespace for item in found if item is not None} == {NAMESPACE, GATEWAYS, HOME}
     assert {item.resource for item in found if item is not None and item.namespace == HOME} == {"leases"}

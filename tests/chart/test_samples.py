@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import yaml
 
-from canary.adapters.istio.destination_rules import Pair, neighbourhood_of
+from canary.adapters.istio.destination_rules import Neighbourhood, Pair, neighbourhood_of
 from canary.adapters.istio.hosts import service_host
 from canary.adapters.istio.objects import DestinationRule, Service, VirtualService
 from canary.adapters.istio.patches import patch_for
@@ -45,10 +45,14 @@ def pod_labels(name: str) -> dict[str, str]:
     return labels
 
 
-def routes() -> Routes:
+def neighbourhood() -> Neighbourhood:
     services = [msgspec.convert(of("Service"), Service)]
     rules = [msgspec.convert(of("DestinationRule"), DestinationRule)]
-    pair = Pair(
+    return neighbourhood_of(KEY.namespace, services, rules)
+
+
+def pair() -> Pair:
+    return Pair(
         stable=plan().stable,
         canary=plan().canary,
         service_host=service_host(KEY.name, KEY.namespace),
@@ -57,7 +61,10 @@ def routes() -> Routes:
         stable_labels=pod_labels(plan().stable),
         canary_labels=pod_labels(plan().canary),
     )
-    finder = RouteFinder(KEY.namespace, pair, neighbourhood_of(KEY.namespace, services, rules))
+
+
+def routes() -> Routes:
+    finder = RouteFinder(KEY.namespace, pair(), neighbourhood())
     return finder.find([msgspec.convert(of("VirtualService"), VirtualService)])
 
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F403
 from tests.adapters.test_istio_adapter import *
+from tests.adapters.test_istio_shared import *
 from tests.adapters.test_kube_events import *
 from tests.adapters.test_kube_leases import *
 from tests.adapters.test_kube_policies import *

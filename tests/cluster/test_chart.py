@@ -32,7 +32,7 @@ def bare() -> Iterator[ControlPlane]:
     with control_plane_with_istio(print) as running:
         admin = connect(running.kubeconfig)
         restricted = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-        for name, labels in ((NAMESPACE, restricted), ("shop", {}), ("pay", {})):
+        for name, labels in ((NAMESPACE, restricted), ("shop", {}), ("pay", {}), ("istio-ingress", {})):
             metadata = {"name": name, "labels": labels}
             create(admin, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         yield running

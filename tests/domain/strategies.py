@@ -15,6 +15,7 @@ from canary.domain.weight import Split
 
 NOW = 1_700_000_000.0
 KEY = ServiceKey("shop", "checkout")
+WITHHELD = Problem("annotation", "gateway.istio-ingress, which is not shared", "have it shared")
 ERRORS = Objective("error-rate", ObjectiveKind.ERRORS, 0.01)
 
 
@@ -75,6 +76,8 @@ def observations(draw: st.DrawFn, release: Release) -> Observation:
         st.lists(st.sampled_from([Split(100, 0), Split(90, 10), Split(0, 100), Split(30, 10)]), max_size=2)
     )
     no_data = NoData(NoDataReason.TIMEOUT, "no answer", NOW)
+    withheld = draw(st.sampled_from([(), (), (), (WITHHELD,)]))
+    faults = draw(st.sampled_from([(), (), (Problem("VirtualService", "nothing", "add it"),)]))
     return Observation(
         plan=draw(st.sampled_from([release.plan, release.plan, release.plan, None])),
         stable=draw(workloads("checkout")),
@@ -82,7 +85,8 @@ def observations(draw: st.DrawFn, release: Release) -> Observation:
         canary_matches_stable=draw(st.sampled_from([False, False, True])),
         routes=Routes(
             routes=tuple(Route("checkout", index, "main", split) for index, split in enumerate(splits)),
-            problems=draw(st.sampled_from([(), (), (Problem("VirtualService", "nothing", "add it"),)])),
+            problems=(*faults, *withheld),
+            withheld=withheld,
         ),
         measurements=draw(measurements(release.evidence.evaluated_until)),
         no_data=draw(st.sampled_from([None, None, no_data])),

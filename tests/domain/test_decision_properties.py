@@ -11,7 +11,7 @@ from canary.domain.observation import Observation, Requests, Route, Routes, Work
 from canary.domain.release import TRANSITIONS, Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Outcome
 from canary.domain.weight import Split, split_total
-from tests.domain.strategies import NOW, observations, releases
+from tests.domain.strategies import NOW, WITHHELD, observations, releases
 
 
 @st.composite
@@ -57,6 +57,40 @@ def test_traffic_is_shifted_only_towards_what_is_ready(
                 if wanted < route.split.canary:
                     assert observation.stable is not None
                     assert observation.stable.ready > 0
+
+
+@given(situations())
+def test_no_weight_goes_up_and_no_pods_end_while_a_route_cannot_be_shifted_with_the_others(
+    situation: tuple[Release, Observation, Decision],
+) -> None:
+    _, observation, decision = situation
+    if not observation.routes.problems:
+        return
+    assert ScaleCanary(0) not in decision.effects
+    for effect in decision.effects:
+        if isinstance(effect, ShiftTraffic):
+            for route in observation.routes.routes:
+                assert (
+                    split_total(max(1, route.split.total), effect.canary_percent).canary <= route.split.canary
+                )
+
+
+@given(situations())
+def test_what_is_withheld_changes_no_ending_and_is_held_for(
+    situation: tuple[Release, Observation, Decision],
+) -> None:
+    release, observation, _ = situation
+    faultless = replace(observation, routes=replace(observation.routes, problems=(), withheld=()))
+    withheld = replace(
+        observation, routes=replace(observation.routes, problems=(WITHHELD,), withheld=(WITHHELD,))
+    )
+    before, after = (decide(release, seen, NOW).release for seen in (faultless, withheld))
+    assert (after.phase is Phase.ROLLING_BACK) == (
+        before.phase is Phase.ROLLING_BACK
+    ) or release.phase is Phase.ROLLING_BACK
+    if release.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.HELD}:
+        assert after.phase in {release.phase, Phase.HELD, Phase.ROLLING_BACK}
+        assert canary_weight(after) <= canary_weight(release)
 
 
 @given(situations())

@@ -155,7 +155,7 @@ def test_where_templates_are_not_known_no_name_of_one_is_called_wrong():
         ({"steps": (PolicyStep(50), PolicyStep(10))}, "steps", "step 2 (10) must be above step 1 (50)"),
         ({"steps": ()}, "steps", "step 1"),
         ({"min_requests": 0}, "minRequests", "from 1 to 1000000"),
-        ({"virtual_services": ("a/b/c",)}, "virtualServices", "NAME or NAME/ROUTE"),
+        ({"virtual_services": ("a/b/c",)}, "virtualServices", "NAME, NAME/ROUTE"),
         ({"stable": "a", "canary": "a"}, "canary", "two workloads"),
         ({"deadline": "1m"}, "deadline", "the steps of canaryctl.dev/steps take at least 3m"),
         (

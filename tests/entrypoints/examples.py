@@ -6,7 +6,7 @@ from dataclasses import replace
 from canary.domain.analysis import fold, judge, new_evidence
 from canary.domain.evidence import Evidence
 from canary.domain.measurement import ArmCounts, Counts, Measurement, Window
-from canary.domain.plan import Gate, Objective, ObjectiveKind, Plan, ServiceKey, Step
+from canary.domain.plan import Gate, Objective, ObjectiveKind, Plan, RouteRef, ServiceKey, Step
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Outcome, Reason, Verdict
 
@@ -102,3 +102,8 @@ EVERY_MOMENT = (
     SUCCEEDED,
     AT_THE_GATE,
 )
+
+
+def with_routes(release: Release, references: tuple[RouteRef, ...]) -> Release:
+    """The same release of a plan that names these VirtualServices."""
+    return replace(release, plan=replace(release.plan, virtual_services=references))

@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import replace
 
+from canary.adapters.istio.objects import Home
 from canary.app.ports import StoredRelease
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.observation import Requests
@@ -12,6 +13,7 @@ from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_p
 from canary.entrypoints.live_view import live_view
 from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, ROLLED_BACK, SUSPECTED
 
+CHECKOUT = Home("shop", "checkout")
 QUERY = 'istio_requests_total{destination_service="checkout.shop.svc.cluster.local"}[5000ms]'
 PATCH = [
     {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
@@ -25,7 +27,7 @@ def explained(release, requests=None, **changes):
         stored=StoredRelease(release, "7", "u", requests or Requests()),
         view=live_view(release, 10, NOW),
         queries={"requests": QUERY},
-        commands=kubectl_patches("shop", {"checkout": PATCH}),
+        commands=kubectl_patches({CHECKOUT: PATCH}),
         routes=["checkout http[0]: stable 90, canary 10"],
     )
     return explain_text(replace(explanation, **changes))
@@ -72,7 +74,7 @@ def test_a_verdict_that_a_graver_message_hides_is_still_told():
 
 
 def test_the_way_out_by_hand_does_not_depend_on_how_fast_a_person_types():
-    (command,) = kubectl_patches("shop", {"checkout": PATCH})
+    (command,) = kubectl_patches({CHECKOUT: PATCH})
     words = shlex.split(command)
     assert words[:2] == ["kubectl", "patch"]
     assert words[3:6] == ["checkout", "-n", "shop"]
@@ -80,7 +82,7 @@ def test_the_way_out_by_hand_does_not_depend_on_how_fast_a_person_types():
 
 
 def test_nothing_to_do_by_hand_is_said():
-    assert "nothing to do" in explained(ROLLED_BACK, commands=kubectl_patches("shop", {"checkout": []}))
+    assert "nothing to do" in explained(ROLLED_BACK, commands=kubectl_patches({CHECKOUT: []}))
 
 
 def test_who_asked_for_what_is_told_in_words():

@@ -1,10 +1,13 @@
 """The parts of Istio's and Kubernetes' objects that decide where requests go; all else is skipped unread."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 __all__ = [
     "Deployment",
     "DestinationRule",
+    "Home",
     "HttpRoute",
     "Labelled",
     "PlainRoute",
@@ -21,6 +24,19 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str = ""
     resource_version: str = ""
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Home:
+    """The VirtualService that a route stands in: where a write has to go."""
+
+    namespace: str
+    name: str
+
+    def path(self, group_version: str) -> str:
+        """Return its path in the API."""
+        return f"/apis/{group_version}/namespaces/{self.namespace}/virtualservices/{self.name}"
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -87,6 +103,11 @@ class VirtualService(msgspec.Struct, frozen=True):
 
     metadata: Metadata
     spec: VirtualServiceSpec = VirtualServiceSpec()
+
+    @property
+    def home(self) -> Home:
+        """Which one it is."""
+        return Home(self.metadata.namespace, self.metadata.name)
 
     @property
     def applies_to_mesh(self) -> bool:

@@ -4,15 +4,32 @@
 from its owner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from canary.adapters.istio.objects import Home
 from canary.adapters.istio.routes import Leg, PairRoute
+from canary.domain.observation import Routes
 from canary.domain.weight import split_total
 
-__all__ = ["patch_for"]
+__all__ = ["patch_for", "patches_for"]
 
 Json = dict[str, Any]
+
+
+def patches_for(routes: Routes, canary_percent: int) -> Mapping[Home, list[Json]]:
+    """By VirtualService: the operations that give the canary its percent; those without any are left out."""
+    found = [route for route in routes.routes if isinstance(route, PairRoute)]
+    if len(found) != len(routes.routes):
+        raise AssertionError("routes must be those that a RouteFinder returned")
+    by_home: dict[Home, list[PairRoute]] = {}
+    for route in found:
+        by_home.setdefault(route.home, []).append(route)
+    patches = {
+        home: patch_for(pairs, routes.versions[pairs[0].virtual_service], canary_percent)
+        for home, pairs in by_home.items()
+    }
+    return {home: operations for home, operations in patches.items() if operations}
 
 
 def patch_for(routes: Sequence[PairRoute], version: str, canary_percent: int) -> list[Json]:

@@ -1,8 +1,9 @@
 """The weights of a service's VirtualServices: read live, written as guarded JSON Patches.
 
 Only VirtualServices, DestinationRules, Services and Deployments of the service's own namespace are looked
-at. VirtualServices are read live each time. What says *which* destination is whose changes seldom and is
-kept for a few seconds, but never when what was found with it is a problem: then all is read again.
+at, and VirtualServices of others that the plan names and that are shared. VirtualServices are read live each
+time. What says *which* destination is whose changes seldom and is kept for a few seconds, but never when what
+was found with it is a problem: then all is read again.
 """
 
 import threading
@@ -13,20 +14,39 @@ from typing import Any
 
 from canary.adapters.istio.destination_rules import Arm, Neighbourhood, Pair, Target, neighbourhood_of
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, service_host
-from canary.adapters.istio.objects import Deployment, DestinationRule, Labelled, Service, VirtualService
-from canary.adapters.istio.patches import patch_for
+from canary.adapters.istio.objects import (
+    Deployment,
+    DestinationRule,
+    Home,
+    Labelled,
+    Service,
+    VirtualService,
+)
+from canary.adapters.istio.patches import patches_for
 from canary.adapters.istio.routes import PairRoute, RouteFinder
+from canary.adapters.istio.shared import read_shared
 from canary.adapters.istio.versions import IstioVersion
 from canary.adapters.kube.transport import JSON_PATCH, Transport
-from canary.app.errors import NotFound, TerminalError
+from canary.app.errors import NotFound, TerminalError, WorldError
 from canary.app.ports import Clock
+from canary.domain.errors import Problem
 from canary.domain.observation import Routes
 from canary.domain.plan import Plan, ServiceKey
 
 __all__ = ["IstioRoutes"]
 
+Json = dict[str, Any]
+
 KNOWN_FOR_SECONDS = 2.0
 REMEMBERED_SERVICES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The VirtualServices of one look, and why some that the plan names are not among them."""
+
+    virtual_services: tuple[VirtualService, ...]
+    withheld: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,60 +75,79 @@ class IstioRoutes:
 
     def read(self, key: ServiceKey, plan: Plan) -> Routes:
         """Every route that sends to the pair, read live; what is wrong comes as ``problems``, not raised."""
-        virtual_services = self._transport.list(self._path(key, "virtualservices"), VirtualService)
+        seen = self._look(key, plan)
         with self._lock:
             known = self._known.get(key)
         if known is not None and known.workloads == (plan.stable, plan.canary):
             if self._clock.monotonic() < known.until:
-                routes = self._find(key, plan, known, virtual_services)
-                if not routes.problems:
+                routes = self._find(key, plan, known, seen)
+                if not routes.faults:
                     return routes
         else:
             known = None
         fresh = self._look_around(key, plan, known.remembered if known is not None else {})
-        routes = self._find(key, plan, fresh, virtual_services)
+        routes = self._find(key, plan, fresh, seen)
         self._remember(key, fresh, routes)
         return routes
 
-    def shift(self, key: ServiceKey, routes: Routes, canary_percent: int) -> None:
+    def shift(
+        self,
+        key: ServiceKey,  # noqa: ARG002 - the port's: each route knows where it stands
+        routes: Routes,
+        canary_percent: int,
+    ) -> None:
         """Give the canary ``canary_percent`` of every route's pair, and touch nothing else.
 
         With several VirtualServices each write is tried without effect first, so that a denial of one
-        leaves none of them changed.
+        leaves none of them changed. Not so where all traffic goes back to stable: that waits for nobody, and
+        whatever was refused is raised when the others are done.
         """
-        patches = {
-            name: operations
-            for name, version in sorted(routes.versions.items())
-            if (operations := patch_for(_routes_of(routes, name), version, canary_percent))
-        }
+        patches = patches_for(routes, canary_percent)
+        if canary_percent == 0:
+            self._return(patches)
+            return
         if len(patches) > 1:
-            for name, operations in patches.items():
-                self._patch(key, name, operations, {"dryRun": "All"})
-        for name, operations in patches.items():
-            self._patch(key, name, operations, {})
+            for home, operations in patches.items():
+                self._patch(home, operations, {"dryRun": "All"})
+        for home, operations in patches.items():
+            self._patch(home, operations, {})
 
-    def _patch(
-        self, key: ServiceKey, name: str, operations: list[dict[str, Any]], query: Mapping[str, str]
-    ) -> None:
+    def _return(self, patches: Mapping[Home, list[Json]]) -> None:
+        refused: list[WorldError] = []
+        for home, operations in patches.items():
+            try:
+                self._patch(home, operations, {})
+            except WorldError as error:
+                refused.append(error)
+        if refused:
+            # What may succeed soon is told first: the next attempt must not wait for a person.
+            raise min(refused, key=lambda error: isinstance(error, TerminalError))
+
+    def _patch(self, home: Home, operations: list[Json], query: Mapping[str, str]) -> None:
         self._transport.request(
             "PATCH",
-            self._path(key, f"virtualservices/{name}"),
+            home.path(self._version.get()),
             query=query,
             body=operations,
             content_type=JSON_PATCH,
             guarded=True,
         )
 
+    def _look(self, key: ServiceKey, plan: Plan) -> _Seen:
+        own = self._transport.list(self._path(key, "virtualservices"), VirtualService)
+        shared, withheld = read_shared(
+            self._transport, self._version.get(), key.namespace, plan.virtual_services
+        )
+        return _Seen((*own, *shared), withheld)
+
     def _path(self, key: ServiceKey, rest: str) -> str:
         return f"/apis/{self._version.get()}/namespaces/{key.namespace}/{rest}"
 
-    def _find(
-        self, key: ServiceKey, plan: Plan, around: _Surroundings, virtual_services: list[VirtualService]
-    ) -> Routes:
+    def _find(self, key: ServiceKey, plan: Plan, around: _Surroundings, seen: _Seen) -> Routes:
         finder = RouteFinder(
             key.namespace, around.pair, around.neighbourhood, plan.virtual_services, self._cluster_domain
         )
-        return finder.find(virtual_services)
+        return finder.find(seen.virtual_services, seen.withheld)
 
     def _look_around(self, key: ServiceKey, plan: Plan, remembered: Mapping[Target, Arm]) -> _Surroundings:
         namespace, domain = key.namespace, self._cluster_domain
@@ -149,7 +188,7 @@ class IstioRoutes:
         return labels.get("istio.io/dataplane-mode") == "ambient", ()
 
     def _remember(self, key: ServiceKey, around: _Surroundings, routes: Routes) -> None:
-        if around.pair.is_complete and not routes.problems:
+        if around.pair.is_complete and not routes.faults:
             pairs = [route for route in routes.routes if isinstance(route, PairRoute)]
             remembered = {route.stable.target: Arm.STABLE for route in pairs}
             remembered |= {route.canary.target: Arm.CANARY for route in pairs}
@@ -159,11 +198,3 @@ class IstioRoutes:
             self._known.move_to_end(key)
             while len(self._known) > REMEMBERED_SERVICES:
                 self._known.popitem(last=False)
-
-
-def _routes_of(routes: Routes, virtual_service: str) -> list[PairRoute]:
-    found = [route for route in routes.routes if route.virtual_service == virtual_service]
-    ours = [route for route in found if isinstance(route, PairRoute)]
-    if len(ours) != len(found):
-        raise AssertionError("routes must be those that read() returned")
-    return ours

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from canary.adapters.istio.objects import Home
 from canary.adapters.prometheus.access import PrometheusAccess
 from canary.adapters.prometheus.client import PrometheusSource
 from canary.app.errors import WorldError
@@ -63,6 +64,7 @@ def explain(context: click.Context, name: str, reporter: str, output: str | None
         queries=_queries(release, routes, reporter),
         commands=_commands(release, routes, patches, _kubectl_options(options_in(context))),
         routes=phrases,
+        withheld=[str(problem) for problem in routes.withheld],
     )
     if output == "json":
         click.echo(json.dumps(explanation_document(explanation), indent=2, ensure_ascii=False))
@@ -71,15 +73,14 @@ def explain(context: click.Context, name: str, reporter: str, output: str | None
 
 
 def _commands(
-    release: Release, routes: Routes, patches: Mapping[str, Sequence[Json]], options: Sequence[str]
+    release: Release, routes: Routes, patches: Mapping[Home, Sequence[Json]], options: Sequence[str]
 ) -> tuple[str, ...]:
     """What returns all traffic to stable by hand."""
-    namespace = release.key.namespace
     if routes.absent:
         # Requests are spread over all pods of the Service then: only fewer of the canary's help.
         kubectl = shlex.join(["kubectl", *options])
-        return (f"{kubectl} scale deployment/{release.plan.canary} -n {namespace} --replicas=0",)
-    return kubectl_patches(namespace, patches, options)
+        return (f"{kubectl} scale deployment/{release.plan.canary} -n {release.key.namespace} --replicas=0",)
+    return kubectl_patches(patches, options)
 
 
 def _kubectl_options(options: ClusterOptions) -> list[str]:

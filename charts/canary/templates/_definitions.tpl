@@ -89,10 +89,10 @@ the requests of whole releases.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
-# The weights.
+# The weights; by name those that another namespace shares.
 - apiGroups: [networking.istio.io]
   resources: [virtualservices]
-  verbs: [list, patch]
+  verbs: [get, list, patch]
 - apiGroups: [networking.istio.io]
   resources: [destinationrules]
   verbs: [list]
