@@ -4,10 +4,10 @@ What is an error here would keep a service from releasing; a warning is somethin
 prove wrong, or that has no effect.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from canary.adapters.kube.policies import POLICY_KIND, understand
 from canary.adapters.kube.release_codec import GROUP
@@ -18,14 +18,14 @@ from canary.domain.consent import SHARED_WITH
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import Policy, PolicySpec, Provided
+from canary.domain.reference import POLICY
+from canary.entrypoints.linting_routes import surroundings_problems
 from canary.entrypoints.manifests import Manifest
 
 __all__ = ["Finding", "Severity", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
-
-Key = tuple[str, str]
 
 
 class Severity(StrEnum):
@@ -52,107 +52,105 @@ class Finding:
         return f"{self.file}:{self.line}: {self.severity}: {subject}{self.message}"
 
 
-def lint(manifests: Sequence[Manifest], provided: Provided, namespace: str) -> tuple[Finding, ...]:
+def lint(manifests: Sequence[Manifest], provided: Provided) -> tuple[Finding, ...]:
     """Return what is wrong with ``manifests``, in the order of files and lines.
 
-    Objects without a namespace are in ``namespace``. ``provided`` is what the controller's settings say;
-    templates of None are not known, and then no name of one is called wrong.
+    ``provided`` is what the controller's settings say; templates of None are not known, and then no name of
+    one is called wrong.
     """
-    policies = {
-        _key(item, namespace): item for item in manifests if (item.group, item.kind) == (GROUP, POLICY_KIND)
-    }
+    files = _Files(tuple(manifests), provided)
     found: list[Finding] = []
     for item in manifests:
-        if (item.group, item.kind) == ("", "Service"):
-            found += _of_service(item, policies, provided, namespace)
-        elif (item.group, item.kind) == (GROUP, POLICY_KIND):
-            found += _of_policy(item, provided, namespace)
+        if item.is_a("", "Service"):
+            found += _of_service(item, files)
+        elif item.is_a(GROUP, POLICY_KIND):
+            found += _of_policy(item, provided)
         elif item.kind in _MEANT_FOR_SERVICES:
-            found += _of_other(item, namespace)
+            found += _of_other(item)
     order = {item.file: number for number, item in reversed(list(enumerate(manifests)))}
     return tuple(sorted(found, key=lambda finding: (order[finding.file], finding.line)))
 
 
-def _key(item: Manifest, namespace: str) -> Key:
-    return str(item.metadata.get("namespace") or namespace), item.name
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """All that is linted together."""
 
+    manifests: tuple[Manifest, ...]
+    provided: Provided
 
-def _finding(
-    item: Manifest, namespace: str, problem: Problem, line: int, severity: Severity = Severity.ERROR
-) -> Finding:
-    place, name = _key(item, namespace)
-    return Finding(item.file, line, severity, f"{item.kind} {place}/{name}", str(problem))
-
-
-def _annotations(item: Manifest) -> dict[str, Any]:
-    """What is written, texts or not."""
-    written = item.metadata.get("annotations")
-    return {str(name): text for name, text in (written if isinstance(written, dict) else {}).items()}
-
-
-def _line_of_annotation(item: Manifest, name: str) -> int:
-    return item.line("metadata", "annotations", name)
-
-
-def _of_service(
-    item: Manifest, policies: Mapping[Key, Manifest], provided: Provided, namespace: str
-) -> Iterator[Finding]:
-    annotations = {name: text for name, text in _annotations(item).items() if name.startswith(PREFIX)}
-    if not annotations:
-        return
-    wrong = [name for name, text in annotations.items() if not isinstance(text, str)]
-    for name in wrong:
-        problem = Problem(name, repr(annotations[name]), "put it in quotes: values of annotations are texts")
-        yield _finding(item, namespace, problem, _line_of_annotation(item, name))
-    if wrong:
-        return
-    key = ServiceKey(*_key(item, namespace))
-    service = AnnotatedService(key, "", annotations)
-    assumed: list[Key] = []
-
-    def find(place: str, name: str) -> StoredPolicy | None:
-        there = policies.get((place, name))
-        if there is not None:
-            return _stored(there, namespace)
-        assumed.append((place, name))
-        return StoredPolicy(place, name, PolicySpec(), consent={SHARED_WITH: "*"})
-
-    try:
-        plan_of(service, find, provided)
-    except InvalidPlan as invalid:
-        for problem in invalid.problems:
-            line = _line_of_annotation(
-                item, problem.where if problem.where in annotations else f"{PREFIX}policy"
-            )
-            yield _finding(item, namespace, problem, line)
-    if assumed:
-        named = policy_named_by(annotations)
-        remedy = "lint its file together with this one: what it says was not looked at"
-        problem = Problem(f"{PREFIX}policy", f'"{named}", which is not among the files', remedy)
-        yield _finding(
-            item, namespace, problem, _line_of_annotation(item, f"{PREFIX}policy"), Severity.WARNING
+    def policy(self, namespace: str, name: str) -> StoredPolicy | None:
+        policies = (item for item in self.manifests if item.is_a(GROUP, POLICY_KIND))
+        return next(
+            (_stored(item) for item in policies if (item.namespace, item.name) == (namespace, name)), None
         )
 
 
-def _stored(item: Manifest, namespace: str) -> StoredPolicy:
-    texts = {name: text for name, text in _annotations(item).items() if isinstance(text, str)}
-    return understand(*_key(item, namespace), texts, item.value.get("spec"))
+def _error(item: Manifest, problem: Problem, line: int) -> Finding:
+    return Finding(item.file, line, Severity.ERROR, _subject(item), str(problem))
 
 
-def _of_policy(item: Manifest, provided: Provided, namespace: str) -> Iterator[Finding]:
-    stored = _stored(item, namespace)
-    problems: tuple[Problem, ...] = stored.problems
+def _warning(item: Manifest, problem: Problem, line: int) -> Finding:
+    return Finding(item.file, line, Severity.WARNING, _subject(item), str(problem))
+
+
+def _subject(item: Manifest) -> str:
+    return f"{item.kind} {item.namespace}/{item.name}"
+
+
+def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
+    ours = {name: text for name, text in item.annotations.items() if name.startswith(PREFIX)}
+    texts = {name: text for name, text in ours.items() if isinstance(text, str)}
+    for name in ours.keys() - texts.keys():
+        problem = Problem(name, repr(ours[name]), "put it in quotes: values of annotations are texts")
+        yield _error(item, problem, item.line_of_annotation(name))
+    if not texts or len(texts) < len(ours):
+        return
+    yield from _of_wishes(item, AnnotatedService(ServiceKey(item.namespace, item.name), "", texts), files)
+
+
+def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iterator[Finding]:
+    named = policy_named_by(service.annotations)
+    is_there = named is None or files.policy(named.namespace or item.namespace, named.name) is not None
+    try:
+        plan = plan_of(service, files.policy if is_there else _anything, files.provided)
+    except InvalidPlan as invalid:
+        plan = None
+        for problem in invalid.problems:
+            # What stands in the policy is found where the policy is named.
+            where = problem.where if problem.where in service.annotations else POLICY.key
+            yield _error(item, problem, item.line_of_annotation(where))
+    if not is_there:
+        remedy = "lint its file together with this one: what it says was not looked at"
+        problem = Problem(POLICY.key, f'"{named}", which is not among the files', remedy)
+        yield _warning(item, problem, item.line_of_annotation(POLICY.key))
+    elif plan is not None:
+        for problem in surroundings_problems(files.manifests, service.key, plan):
+            yield _warning(item, problem, item.line("metadata", "name"))
+
+
+def _anything(namespace: str, name: str) -> StoredPolicy:
+    """A policy that says nothing and is shared with all: of one that is not there nothing is wrong."""
+    return StoredPolicy(namespace, name, PolicySpec(), consent={SHARED_WITH: "*"})
+
+
+def _stored(item: Manifest) -> StoredPolicy:
+    texts = {name: text for name, text in item.annotations.items() if isinstance(text, str)}
+    return understand(item.namespace, item.name, texts, item.value.get("spec"))
+
+
+def _of_policy(item: Manifest, provided: Provided) -> Iterator[Finding]:
+    stored = _stored(item)
+    problems = stored.problems
     if stored.spec is not None:
         # Alone: what a default says is not this policy's fault.
         problems = policy_problems(Policy(stored.spec, "spec."), Provided(templates=provided.templates))
     for problem in problems:
-        yield _finding(item, namespace, problem, item.line_of(problem.where))
+        yield _error(item, problem, item.line_of(problem.where))
 
 
-def _of_other(item: Manifest, namespace: str) -> Iterator[Finding]:
+def _of_other(item: Manifest) -> Iterator[Finding]:
     known = _WRITTEN_BY_THE_CONTROLLER | ({SHARED_WITH} if item.kind == "VirtualService" else set())
-    for name, text in _annotations(item).items():
+    for name, text in item.annotations.items():
         if name.startswith(PREFIX) and name not in known:
             remedy = f"it has no effect on a {item.kind}: annotate the Service"
-            line = _line_of_annotation(item, name)
-            yield _finding(item, namespace, Problem(name, repr(text), remedy), line, Severity.WARNING)
+            yield _warning(item, Problem(name, repr(text), remedy), item.line_of_annotation(name))

@@ -47,6 +47,8 @@ class Manifest:
     """One object of a file."""
 
     file: str
+    namespace: str
+    """The one that it names, or that of objects which name none."""
     value: Json
     node: yaml.MappingNode
 
@@ -64,13 +66,26 @@ class Manifest:
     @property
     def metadata(self) -> Json:
         """Its metadata; empty when there is none."""
-        found = self.value.get("metadata")
-        return found if isinstance(found, dict) else {}
+        return _metadata(self.value)
 
     @property
     def name(self) -> str:
         """Its name; empty when it has none."""
         return str(self.metadata.get("name") or "")
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """Its annotations as they are written, texts or not."""
+        written = self.metadata.get("annotations")
+        return {str(name): text for name, text in (written if isinstance(written, dict) else {}).items()}
+
+    def line_of_annotation(self, name: str) -> int:
+        """The line of an annotation, or of what would hold it."""
+        return self.line("metadata", "annotations", name)
+
+    def is_a(self, group: str, kind: str) -> bool:
+        """Whether it is of this kind, in whichever version."""
+        return (self.group, self.kind) == (group, kind)
 
     def line(self, *path: str | int) -> int:
         """The line, counted from 1, of the part at ``path``, or of the innermost part of it that there is."""
@@ -89,6 +104,11 @@ class Manifest:
         return self.line(*steps)
 
 
+def _metadata(value: Json) -> Json:
+    found = value.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
 def _inside(node: yaml.Node, step: str | int) -> tuple[Any, yaml.Node] | None:
     """Where a part begins (a field with its name), and the part."""
     if isinstance(node, yaml.MappingNode):
@@ -100,13 +120,16 @@ def _inside(node: yaml.Node, step: str | int) -> tuple[Any, yaml.Node] | None:
     return None
 
 
-def read_manifests(text: str, file: str) -> Iterator[Manifest]:
-    """Yield every object of a file, those in Lists one by one. Raises ``UnreadableManifest``."""
+def read_manifests(text: str, file: str, namespace: str) -> Iterator[Manifest]:
+    """Yield every object of a file, those in Lists one by one. Raises ``UnreadableManifest``.
+
+    Objects that name no namespace are in ``namespace``.
+    """
     try:
         loader = StrictLoader(text)
         while loader.check_node():
             node = loader.get_node()
-            yield from _objects(node, loader.construct_document(node), file)
+            yield from _objects(node, loader.construct_document(node), file, namespace)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or "it is no text"
@@ -118,7 +141,7 @@ def read_manifests(text: str, file: str) -> Iterator[Manifest]:
         raise UnreadableManifest(1, f"no YAML: {exc}") from exc
 
 
-def _objects(node: yaml.Node | None, value: object, file: str) -> Iterator[Manifest]:
+def _objects(node: yaml.Node | None, value: object, file: str, namespace: str) -> Iterator[Manifest]:
     if node is None or value is None:
         return
     if not isinstance(node, yaml.MappingNode) or not isinstance(value, dict):
@@ -128,6 +151,6 @@ def _objects(node: yaml.Node | None, value: object, file: str) -> Iterator[Manif
     items = _inside(node, "items")
     if str(value.get("kind") or "").endswith("List") and items is not None:
         for child, item in zip(items[1].value, value["items"] or (), strict=True):
-            yield from _objects(child, item, file)
+            yield from _objects(child, item, file, namespace)
         return
-    yield Manifest(file, value, node)
+    yield Manifest(file, str(_metadata(value).get("namespace") or namespace), value, node)

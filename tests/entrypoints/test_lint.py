@@ -41,7 +41,7 @@ def run(*arguments: str, text: str | None = None) -> Result:
 
 
 def findings(text: str, namespace: str = "shop") -> tuple[Finding, ...]:
-    return lint(tuple(read_manifests(text, "x.yaml")), Provided(), namespace)
+    return lint(tuple(read_manifests(text, "x.yaml", namespace)), Provided())
 
 
 def told(text: str) -> list[str]:
@@ -122,7 +122,7 @@ def test_services_that_ask_for_nothing_are_left_alone() -> None:
 
 
 def test_lists_and_json_are_read_too() -> None:
-    service, policy = (item.value for item in read_manifests(GOOD.replace('"true"', '"ture"'), "x"))
+    service, policy = (item.value for item in read_manifests(GOOD.replace('"true"', '"ture"'), "x", "shop"))
     bundle = {"apiVersion": "v1", "kind": "List", "items": [service, policy]}
     assert len(told(json.dumps(bundle))) == 1
     assert len(told(yaml.safe_dump(bundle))) == 1
@@ -142,7 +142,7 @@ def test_lists_and_json_are_read_too() -> None:
 )
 def test_file_that_is_no_manifest_is_refused_with_its_line(text: str, line: int, words: str) -> None:
     with pytest.raises(UnreadableManifest, match=words) as refused:
-        list(read_manifests(text, "x.yaml"))
+        list(read_manifests(text, "x.yaml", "shop"))
     assert refused.value.line == line
 
 
@@ -194,6 +194,47 @@ def test_defaults_of_the_settings_stand_behind_what_is_linted(tmp_path: Path) ->
     assert "plans.defaults of the controller's settings: deadline" in done.stdout
 
 
+CHECKOUT = (ROOT / "config" / "samples" / "checkout.yaml").read_text()
+GATEWAY = (ROOT / "config" / "samples" / "gateway.yaml").read_text()
+WITH_GATEWAY = CHECKOUT.replace(
+    'canaryctl.dev/enabled: "true"',
+    'canaryctl.dev/enabled: "true"\n    canaryctl.dev/virtual-services: checkout,shop.istio-ingress/checkout',
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CHECKOUT.replace("name: checkout-canary", "name: checkout-next"), "no Deployment checkout-canary"),
+        (CHECKOUT.replace("- name: canary\n", "- name: next\n"), "subset canary of checkout.shop"),
+        (
+            CHECKOUT.replace(
+                "        - destination: {host: checkout, subset: stable}\n          weight: 100\n", ""
+            ),
+            "no http route with destinations for both",
+        ),
+        (CHECKOUT.replace("weight: 100", "weight: -1"), "weights start at 0"),
+        (
+            WITH_GATEWAY.replace("virtual-services: checkout,", "virtual-services: chekout,"),
+            "chekout, but namespace shop has checkout",
+        ),
+        (
+            WITH_GATEWAY + "---\n" + GATEWAY.replace("canaryctl.dev/shared-with: shop", "team: edge"),
+            "shop.istio-ingress, which is not shared with namespace shop",
+        ),
+    ],
+)
+def test_what_the_files_around_a_service_lack_is_doubted(text: str, words: str) -> None:
+    found = findings(text)
+    assert {item.severity for item in found} == {Severity.WARNING}
+    assert any(words in item.message for item in found), [str(item) for item in found]
+
+
+@pytest.mark.parametrize("text", [CHECKOUT, WITH_GATEWAY, WITH_GATEWAY + "---\n" + GATEWAY])
+def test_where_everything_is_there_nothing_is_doubted(text: str) -> None:
+    assert told(text) == []
+
+
 YAMLISH = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-5, 200), st.floats(), st.text(max_size=8)),
     lambda inner: st.one_of(
@@ -220,7 +261,7 @@ def test_any_object_is_judged_and_never_crashes_the_linter(kind: str, metadata: 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        manifests = list(read_manifests(text, "x"))
+        manifests = list(read_manifests(text, "x", "shop"))
     except UnreadableManifest:
         return
-    lint(manifests, Provided(), "shop")
+    lint(manifests, Provided())

@@ -20,7 +20,7 @@ from canary.domain.errors import Problem
 from canary.domain.plan import RouteRef
 from canary.domain.wishes import is_label
 
-__all__ = ["NAMED_BY", "read_shared"]
+__all__ = ["NAMED_BY", "not_shared", "read_shared"]
 
 NAMED_BY = "annotation canaryctl.dev/virtual-services"
 RESOURCE = "virtualservices.networking.istio.io"
@@ -48,20 +48,21 @@ def read_shared(
 def _read(transport: Transport, home: Home, group_version: str, namespace: str) -> VirtualService | Problem:
     if not (is_label(home.namespace) and is_label(home.name)):
         # The plan of a Release can be edited: what is no name must not become part of a path.
-        return _not_shared(home, namespace)
+        return not_shared(home, namespace)
     path = home.path(group_version)
     try:
         raw = transport.get(path, msgspec.Raw)
     except NotFound:
-        return _not_shared(home, namespace)
+        return not_shared(home, namespace)
     except TerminalError:
         return _not_permitted(home)
     if not shared_with(decode(raw, Labelled, f"GET {path}").metadata.annotations, namespace):
-        return _not_shared(home, namespace)
+        return not_shared(home, namespace)
     return decode(raw, VirtualService, f"GET {path}")
 
 
-def _not_shared(home: Home, namespace: str) -> Problem:
+def not_shared(home: Home, namespace: str) -> Problem:
+    """Return the problem of a VirtualService that a service of ``namespace`` may not use."""
     found = f"{home.name}.{home.namespace}, which is not shared with namespace {namespace}"
     return Problem(NAMED_BY, found, f"have its owners annotate it {SHARED_WITH}: {namespace}")
 

@@ -45,14 +45,15 @@ def lint(
 
     Looks into directories for .yaml, .yml and .json; - is standard input. Exits with 1 on an error.
     """
+    namespace = options_in(context).namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
     for file, text in _texts(files):
         try:
-            manifests += read_manifests(text, file)
+            manifests += read_manifests(text, file, namespace)
         except UnreadableManifest as unreadable:
             found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
-    found += findings_in(manifests, _provided(settings), options_in(context).namespace or "default")
+    found += findings_in(manifests, _provided(settings))
     if output == "json":
         click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
     else:
