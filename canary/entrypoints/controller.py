@@ -12,7 +12,7 @@ import structlog
 
 from canary import __version__
 from canary.app.errors import WorldError
-from canary.entrypoints.health import Check, HealthServer
+from canary.entrypoints.health import Check, health_server
 from canary.entrypoints.logs import configure_logs
 from canary.entrypoints.settings import Settings, dump_settings
 from canary.entrypoints.settings_keys import settings_options
@@ -59,7 +59,7 @@ def _run(settings: Settings) -> int:
         wired = wire(settings, stop)
         address = (settings.http.host, settings.http.port)
         live, ready = {"loop": _loop_check(wired)}, {"watches": _watch_check(wired)}
-        health = HealthServer(address, wired.telemetry.registry, live, ready)
+        health = health_server(address, wired.telemetry.registry, live, ready)
         health.start()
     except (WorldError, OSError) as error:
         log.error("cannot start", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
