@@ -15,7 +15,7 @@ from canary.domain.verdict import Reason
 from canary.entrypoints.live_view import live_view, staleness
 from canary.entrypoints.rendering import duration, shortened, table
 
-__all__ = ["Row", "Wishes", "newest", "read_wishes", "status_rows", "status_table"]
+__all__ = ["Row", "Wishes", "newest", "nothing_in_words", "read_wishes", "status_rows", "status_table"]
 
 WAITING = "Waiting"
 INVALID = "Invalid"
@@ -68,6 +68,12 @@ def newest(releases: Sequence[StoredRelease]) -> StoredRelease | None:
     active = [item for item in releases if not item.release.phase.is_terminal]
     candidates = active or list(releases)
     return candidates[-1] if candidates else None
+
+
+def nothing_in_words(namespace: str | None) -> str:
+    """Say that there is no row, and what would make one; None means all namespaces."""
+    where = "any namespace" if namespace is None else f"namespace {namespace}"
+    return f"No service is looked after in {where}: annotate one with canaryctl.dev/enabled=true."
 
 
 def status_rows(
