@@ -14,6 +14,7 @@ from canary.adapters.kube.connection import connect
 from canary.adapters.kube.events import KubeEvents
 from canary.adapters.kube.follow import WatchGroup, watch_deployments, watch_releases
 from canary.adapters.kube.leases import KubeLeases
+from canary.adapters.kube.release_survey import ReleaseSurvey
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.services import ServiceWatch
 from canary.adapters.kube.transport import Transport
@@ -35,6 +36,9 @@ from canary.domain.plan import ServiceKey
 from canary.entrypoints.clock import SystemClock
 from canary.entrypoints.health import Heartbeat
 from canary.entrypoints.logs import LogAnnouncer, announcers
+from canary.entrypoints.page.content import Overview, overview
+from canary.entrypoints.page.reader import Reader
+from canary.entrypoints.page.site import Site
 from canary.entrypoints.providers import prometheus_access
 from canary.entrypoints.settings import Settings
 from canary.entrypoints.telemetry import PrometheusTelemetry
@@ -55,6 +59,8 @@ class Wired:
     telemetry: PrometheusTelemetry
     watches: tuple[WatchGroup, ...]
     heartbeat: Heartbeat
+    site: Site
+    """What the page shows; it looks only when it is asked."""
     close: Callable[[], None]
 
 
@@ -142,7 +148,21 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         events.stop()
         source.close()
 
-    return Wired(controller, telemetry, watches, heartbeat, close)
+    survey = ReleaseSurvey(transport, settings.kubernetes.namespaces)
+    site = Site(Reader(_looking(survey, watches[0], watches[1], clock), clock), clock)
+    return Wired(controller, telemetry, watches, heartbeat, site, close)
+
+
+def _looking(
+    survey: ReleaseSurvey, services: ServiceWatch, deployments: WatchGroup, clock: SystemClock
+) -> Callable[[], Overview]:
+    """The page asks the API server for releases only; the watches know the rest on every replica."""
+
+    def look() -> Overview:
+        as_of = clock.now()
+        return overview(survey.look(), services.all(), deployments.names(), as_of)
+
+    return look
 
 
 def _watches(
