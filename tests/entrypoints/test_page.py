@@ -16,7 +16,7 @@ from canary.entrypoints.explain_view import evidence_in_words, windows_in_words
 from canary.entrypoints.http_server import Answer, HttpServer, Request
 from canary.entrypoints.page.content import Overview
 from canary.entrypoints.page.reader import FRESH_SECONDS, Reader
-from canary.entrypoints.page.site import MOST_ANSWERS, MOST_LINES, Site
+from canary.entrypoints.page.site import MOST_ANSWERS, MOST_LINES, MOST_NAMESPACES, Site
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
 from tests.entrypoints.browser import Reply, ask
 from tests.entrypoints.examples import (
@@ -250,6 +250,15 @@ def test_list_has_a_bound_and_says_how_many_it_leaves_out(page: Page) -> None:
     assert "12 services with releases are more than this page can keep" in text_of(reply)
     assert "left out" not in text_of(page.get("/?namespace=n1"))
     assert json.loads(page.get("/api/releases").text)["notShown"] == 3
+
+
+def test_links_to_namespaces_have_a_bound_and_say_how_to_reach_the_others(page: Page) -> None:
+    names = [f"n{number:03}" for number in range(MOST_NAMESPACES + 2)]
+    page.world.picture = picture([releases(f"{name}/checkout", BAKING) for name in names])
+    links = [link.attrib["href"] for link in tree(page.get()).findall(".//nav//a")]
+    assert links == [f"?namespace={name}" for name in names[:MOST_NAMESPACES]]
+    assert "2 more: ?namespace=NAME" in text_of(page.get())
+    assert services(page.get(f"/?namespace={names[-1]}")) == [f"{names[-1]}/checkout"]
 
 
 def test_list_without_a_service_says_how_to_get_one(page: Page) -> None:

@@ -34,7 +34,7 @@ from canary.entrypoints.page.reader import FRESH_SECONDS, Latest, Reader
 from canary.entrypoints.rendering import last_known, shortened
 from canary.entrypoints.status_view import nothing_in_words
 
-__all__ = ["MOST_LINES", "Site"]
+__all__ = ["MOST_ANSWERS", "MOST_LINES", "MOST_NAMESPACES", "Site"]
 
 MOST_LINES: Final = 500
 MOST_NAMESPACES: Final = 100
@@ -146,6 +146,7 @@ def _json(status: int, document: Content) -> Answer:
 def _list(known: Overview, namespace: str | None) -> Content:
     lines = lines_of(known, namespace)
     counts = Counter(line.part for line in lines)
+    namespaces = sorted(Counter(line.row.namespace for line in known.lines).items())
     return {
         "parts": [
             (part.value, counts[part], [line for line in lines[:MOST_LINES] if line.part is part])
@@ -154,7 +155,8 @@ def _list(known: Overview, namespace: str | None) -> Content:
         "not_shown": max(0, len(lines) - MOST_LINES),
         "left_out": known.left_out,
         "namespace": namespace,
-        "namespaces": sorted(Counter(line.row.namespace for line in known.lines).items())[:MOST_NAMESPACES],
+        "namespaces": namespaces[:MOST_NAMESPACES],
+        "more_namespaces": len(namespaces[MOST_NAMESPACES:]),
         "nothing": nothing_in_words(shortened(namespace, LONGEST_NAME) if namespace else None),
     }
 
