@@ -38,7 +38,7 @@ ENV HOME=/tmp
 WORKDIR /tmp
 # A number, because only that lets the kubelet see that it is not root.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/python3", "-I", "/opt/canary"]
 CMD ["controller"]

@@ -18,7 +18,11 @@ from canary.entrypoints.settings import Settings
 
 CHART: Final = Path(__file__).parent / "canary"
 CONFIG: Final = Path(__file__).parent.parent / "config"
-DECIDED: Final = {"KubernetesSettings": None, "LeadershipSettings": ("name", "namespace", "identity")}
+DECIDED: Final = {
+    "KubernetesSettings": None,
+    "LeadershipSettings": ("name", "namespace", "identity"),
+    "PageSettings": ("enabled",),
+}
 """Settings that are no values, by group (None: the whole group): the chart decides them."""
 PART: Final = re.compile(r"(<!-- generated: values -->\n).*?(<!-- end -->)", re.DOTALL)
 DOCUMENTED: Final = "# -- "

@@ -5,10 +5,10 @@ All calls are bounded by the transport and raise ``WorldError``.
 
 import getpass
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ from canary.adapters.kube.transport import METADATA_LIST, Transport
 from canary.adapters.kube.wire import parse_time
 from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import NotFound, TerminalError, WorldError
+from canary.app.planning import plan_of
 from canary.app.ports import AnnotatedService, StoredPolicy, StoredRelease
 from canary.domain.annotations import PREFIX
 from canary.domain.consent import SHARED_WITH
 from canary.domain.observation import Routes
 from canary.domain.plan import Plan, ServiceKey
-from canary.domain.policy import PolicySpec
+from canary.domain.policy import PolicySpec, Provided
 from canary.entrypoints.clock import SystemClock
+from canary.entrypoints.status_view import Wishes, read_wishes
 
 __all__ = ["Cluster", "EventView", "open_cluster"]
 
@@ -109,6 +111,18 @@ class Cluster:
             return read_policy(self._transport, namespace, name)
         except TerminalError:
             return StoredPolicy(namespace, name, PolicySpec(), consent={SHARED_WITH: "*"})
+
+    def wishes(self, services: Iterable[AnnotatedService]) -> dict[ServiceKey, Wishes]:
+        """What services ask for, by their policies as they are now.
+
+        What an administrator provides is not known here: defaults are ours, any metric template may exist.
+        """
+        # Many services may name the same policy.
+        find = cache(self.policy)
+        return {
+            item.key: read_wishes(item, lambda service: plan_of(service, find, Provided()))
+            for item in services
+        }
 
     def workloads(self, namespace: str | None) -> frozenset[tuple[str, str]] | None:
         """Namespace and name of every Deployment; None when this person may not list them."""

@@ -12,7 +12,8 @@ import structlog
 
 from canary import __version__
 from canary.app.errors import WorldError
-from canary.entrypoints.health import Check, HealthServer
+from canary.entrypoints.health import Check, health_server
+from canary.entrypoints.http_server import HttpServer
 from canary.entrypoints.logs import configure_logs
 from canary.entrypoints.settings import Settings, dump_settings
 from canary.entrypoints.settings_keys import settings_options
@@ -57,18 +58,21 @@ def _run(settings: Settings) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         wired = wire(settings, stop)
-        address = (settings.http.host, settings.http.port)
         live, ready = {"loop": _loop_check(wired)}, {"watches": _watch_check(wired)}
-        health = HealthServer(address, wired.telemetry.registry, live, ready)
-        health.start()
+        http = (settings.http.host, settings.http.port)
+        servers = {"http_port": health_server(http, wired.telemetry.registry, live, ready)}
+        if settings.page.enabled:
+            servers["page_port"] = HttpServer((settings.page.host, settings.page.port), wired.site.answer)
     except (WorldError, OSError) as error:
         log.error("cannot start", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
         return 1
-    log.info("started", version=__version__, http_port=health.port, prometheus=settings.prometheus.url)
+    ports = {name: server.start() for name, server in servers.items()}
+    log.info("started", version=__version__, prometheus=settings.prometheus.url, **ports)
     try:
         clean = wired.controller.run()
     finally:
-        health.stop()
+        for server in servers.values():
+            server.stop()
         wired.close()
     log.info("ended", leadership="kept or released" if clean else "lost")
     return 0 if clean else EXIT_LOST_LEADERSHIP

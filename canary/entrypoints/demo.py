@@ -5,6 +5,7 @@ that becomes slow, shows what happens, and ends with what users saw. It succeeds
 ended as they should and the VirtualService is as the team wrote it. Nothing is left behind.
 """
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,9 @@ ORDINARY = Pace(steps="10@12s,50@12s,100@12s", rate_per_second=100, min_requests
 FAST = Pace(steps="10@3s,50@3s,100@3s", rate_per_second=200, min_requests=30, release_seconds=60)
 
 
+PAGE = {"CANARY_PAGE__ENABLED": "true", "CANARY_PAGE__HOST": "127.0.0.1", "CANARY_PAGE__PORT": "0"}
+PAGE_PORT = re.compile(r"page_port\W+(\d+)")
+"""As the controller logs it when it starts, in either format."""
 CONTROLLER = (sys.executable, "-m", "canary.entrypoints.controller")
 
 
@@ -93,7 +97,7 @@ def run(
             screen.close()
             succeeded = demo.report(summaries)
             if keep:
-                _keep(sandbox)
+                _keep(sandbox, demo.page_url())
             return 0 if succeeded else 1
     except (ControlPlaneMissing, DemoFailed, ProcessFailed, WorldError) as error:
         print(f"canaryctl demo: {error}", file=sys.stderr)
@@ -135,11 +139,11 @@ class _Demo:
         self._before = self._virtual_service()
         self._wait(self._pods_are_ready, f"the pods of {SERVICE} to be ready")
         self._log = self._sandbox.start_traffic(HOST, self._pace.rate_per_second)
-        self._controller = self._sandbox.processes.start(
-            "controller", CONTROLLER, controller_environment(self._sandbox)
-        )
+        environment = controller_environment(self._sandbox) | PAGE
+        self._controller = self._sandbox.processes.start("controller", CONTROLLER, environment)
         self._wait(lambda: self._percent() == 0, "the controller to return the weights to 100/0")
         self._screen.say(f"the controller runs; {self._pace.rate_per_second:g} requests/s go through Envoy")
+        self._screen.say(f"its page, for a browser: {self.page_url()}")
 
     def release(self, release: ShowcaseRelease) -> ReleaseSummary:
         """Push a version to the canary and watch its release to its end."""
@@ -169,6 +173,13 @@ class _Demo:
             else "VirtualService: (!) more than the two weights was changed"
         )
         return untouched and all(item.as_expected for item in summaries)
+
+    def page_url(self) -> str:
+        """Where the controller serves its page."""
+        found = PAGE_PORT.search(self._controller.log.read_text()) if self._controller is not None else None
+        if found is None:
+            raise DemoFailed(f"the controller does not say where its page is{self._controller_log()}")
+        return f"http://127.0.0.1:{found[1]}"
 
     def _watch(self, known: set[str], began: float) -> StoredRelease:
         while time.time() - began < self._pace.release_seconds:
@@ -277,7 +288,7 @@ def _without_pair_weights(virtual_service: Json) -> Json:
     }
 
 
-def _keep(sandbox: Sandbox) -> None:
+def _keep(sandbox: Sandbox, page_url: str) -> None:
     """Leave everything running until Ctrl-C, and say how to look around."""
     kubectl = Path(sys.executable).with_name("kubectl")
     shown = kubectl if kubectl.exists() else "kubectl"
@@ -289,6 +300,8 @@ def _keep(sandbox: Sandbox) -> None:
     print(f"    {shown} get releases,deployments,virtualservices -n {NAMESPACE}")
     print(f"    {canaryctl} status -n {NAMESPACE}")
     print(f"    {canaryctl} explain {SERVICE} -n {NAMESPACE}")
+    print()
+    print(f"In a browser: {page_url}")
     print()
     print("Push a version of your own, well or badly behaved, and follow it:")
     print()

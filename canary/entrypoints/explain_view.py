@@ -4,7 +4,6 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from canary.adapters.istio.objects import Home
@@ -14,10 +13,22 @@ from canary.domain.conviction import weigh
 from canary.domain.observation import Requests
 from canary.domain.release import Release
 from canary.domain.sentences import percent
-from canary.entrypoints.live_view import LiveView, next_in_words, percent_of_threshold
-from canary.entrypoints.rendering import duration, printable, table
+from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
+from canary.entrypoints.rendering import duration, moment, printable, table
 
-__all__ = ["Explanation", "explain_text", "explanation_document", "kubectl_patches", "requests_in_words"]
+__all__ = [
+    "EVIDENCE_HEADER",
+    "Explanation",
+    "evidence_in_words",
+    "evidence_rows",
+    "explain_text",
+    "explanation_document",
+    "kubectl_patches",
+    "requests_in_words",
+    "windows_in_words",
+]
+
+EVIDENCE_HEADER = ("TEST", "LN(w*E)", "OF THE WAY", "WINDOWS", "NOW")
 
 Json = dict[str, Any]
 
@@ -44,7 +55,7 @@ def explain_text(explanation: Explanation) -> str:
         _summary(explanation),
         ("Objectives, counted since this step began", _objectives(explanation.view)),
         ("Evidence against the canary", _evidence(explanation.stored.release)),
-        ("Windows", _windows(explanation.stored.release)),
+        ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
         ("Routes", "\n".join(explanation.routes)),
         ("Asked for", "\n".join(requests_in_words(explanation.stored.requests)) or "nothing"),
@@ -134,7 +145,7 @@ def _summary(explanation: Explanation) -> str:
     lines = [
         f"Release {view.title.partition('/')[0]}/{release.name}: revision {release.revision}, "
         f"attempt {release.attempt}",
-        f"Phase {release.phase.value}{stage} since {_moment(release.phase_since)}, step {view.progress}, "
+        f"Phase {release.phase.value}{stage} since {moment(release.phase_since)}, step {view.progress}, "
         f"reason {release.reason.value}",
         f"Weight wanted {view.wanted_weight} %"
         + ("" if view.actual_weight is None else f", in the routes {view.actual_weight} %")
@@ -142,9 +153,8 @@ def _summary(explanation: Explanation) -> str:
         "",
         view.sentence or "Nothing has been judged yet.",
     ]
-    verdict = release.verdict
-    if verdict is not None and verdict.sentence and verdict.sentence not in view.sentence:
-        lines.append(f"Last verdict: {verdict.sentence}")
+    if verdict := last_verdict(release, view):
+        lines.append(f"Last verdict: {verdict}")
     return "\n".join(lines)
 
 
@@ -157,16 +167,13 @@ def _objectives(view: LiveView) -> str:
 
 
 def _evidence(release: Release) -> str:
+    return f"{evidence_in_words(release)}\n{table(EVIDENCE_HEADER, evidence_rows(release))}"
+
+
+def evidence_in_words(release: Release) -> str:
+    """Say how near a rollback is, and what that is worth."""
     weighed = weigh(release.evidence, release.plan, release.window_seconds)
-    counted = {charge.planned.name for charge in weighed.charges}
     total = percent_of_threshold(weighed.log_evidence, weighed.log_threshold)
-    rows = []
-    for name, log in weighed.log_by_test.items():
-        state = release.evidence.tests.get(name)
-        reached = percent_of_threshold(log, weighed.log_threshold)
-        now = "counts" if name in counted else "muted: stable is in trouble itself"
-        rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
-    tests = table(("TEST", "LN(w*E)", "OF THE WAY", "WINDOWS", "NOW"), rows)
     budget = release.plan.false_rollback_budget
     return (
         f"All tests together: {total} % of the way to a rollback, on the log scale "
@@ -174,22 +181,36 @@ def _evidence(release: Release) -> str:
         f"A canary that is no worse than allowed ever reaches the threshold in at most {percent(budget)} "
         "of releases, however often one looks.\n"
         "slo: against the objective's bound; stable: at most "
-        f"{release.plan.tolerance:g}x as bad as stable.\n{tests}"
+        f"{release.plan.tolerance:g}x as bad as stable."
     )
 
 
-def _windows(release: Release) -> str:
+def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each test, under ``EVIDENCE_HEADER``."""
+    weighed = weigh(release.evidence, release.plan, release.window_seconds)
+    counted = {charge.planned.name for charge in weighed.charges}
+    rows = []
+    for name, log in weighed.log_by_test.items():
+        state = release.evidence.tests.get(name)
+        reached = percent_of_threshold(log, weighed.log_threshold)
+        now = "counts" if name in counted else "muted: stable is in trouble itself"
+        rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
+    return tuple(rows)
+
+
+def windows_in_words(release: Release) -> tuple[str, ...]:
+    """Say which windows have been counted, what was lost on the way, and what the latest look brought."""
     until = release.evidence.evaluated_until
     lost = release.evidence.step_unattributed
     lines = [
-        f"each {duration(release.window_seconds)}; this step counts those from {_moment(release.step_since)} "
-        f"to {_moment(until)}",
-        f"the last one is ({_moment(until - release.window_seconds)}, {_moment(until)}]",
+        f"each {duration(release.window_seconds)}; this step counts those from {moment(release.step_since)} "
+        f"to {moment(until)}",
+        f"the last one is ({moment(until - release.window_seconds)}, {moment(until)}]",
         f"requests that reached no workload in this step: {lost.bad} of {lost.requests}",
     ]
     if release.evidence.no_data is not None:
         lines.append(f"the latest look brought nothing: {release.evidence.no_data}")
-    return "\n".join(lines)
+    return tuple(lines)
 
 
 def _queries(explanation: Explanation) -> str:
@@ -215,7 +236,3 @@ def _by_hand(explanation: Explanation) -> str:
             )
         )
     return "nothing to do: the routes give the canary no weight"
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,9 +7,15 @@ from rich.table import Table
 from rich.text import Text
 
 from canary.domain.release import Phase
-from canary.domain.sentences import percent
 from canary.domain.verdict import Outcome
-from canary.entrypoints.live_view import LiveView, next_in_words, staleness
+from canary.entrypoints.live_view import (
+    LiveView,
+    StepState,
+    marked_steps,
+    next_in_words,
+    staleness,
+    weight_in_words,
+)
 from canary.entrypoints.rendering import printable
 
 __all__ = ["live_body", "live_panel"]
@@ -25,6 +31,7 @@ _PHASE_STYLES = {
     Phase.HELD: "yellow",
     Phase.PROGRESSING: "cyan",
 }
+_STEP_STYLES = {StepState.DONE: "green", StepState.PRESENT: "bold", StepState.COMING: "dim"}
 _OUTCOME_STYLES = {Outcome.PASS: "green", Outcome.HOLD: "yellow", Outcome.FAIL: "bold red"}
 
 
@@ -67,30 +74,18 @@ def _sentence_style(view: LiveView) -> str:
 
 
 def _steps(view: LiveView) -> Text:
-    """As in ``10 % ✓ ─ [50 %] ─ 100 %``: done, present, to come."""
+    """As in ``10 % ✓ ─ [50 %] ─ 100 %``."""
     text = Text()
-    is_over = view.phase in {Phase.PROMOTING, Phase.SUCCEEDED}
-    for index, step in enumerate(view.steps):
-        if index:
+    for state, mark in marked_steps(view):
+        if text:
             text.append(" ─ ", style="dim")
-        done = is_over or (view.step is not None and index < view.step)
-        if done:
-            text.append(f"{step.weight} % ✓", style="green")
-        elif index == view.step and not view.phase.is_terminal:
-            text.append(f"[{step.weight} %]", style="bold")
-        else:
-            text.append(f"{step.weight} %", style="dim")
+        text.append(mark, style=_STEP_STYLES[state])
     return text
 
 
 def _weights(view: LiveView) -> Text:
-    text = Text(f"wanted {view.wanted_weight} %")
-    if view.actual_weight is not None:
-        differs = view.actual_weight != view.wanted_weight
-        text.append(f", routes {view.actual_weight} %", style="bold yellow" if differs else "")
-    if view.observed_share is not None:
-        text.append(f", observed {view.observed_share:.1f} % of requests in this step")
-    return text
+    differs = view.actual_weight is not None and view.actual_weight != view.wanted_weight
+    return Text(weight_in_words(view), style="bold yellow" if differs else "")
 
 
 def _evidence(reached: int) -> Text:
@@ -112,7 +107,7 @@ def _objectives(view: LiveView) -> Table:
         table.add_column(name, no_wrap=True)
     for item in view.objectives:
         table.add_row(
-            f"{item.subject},\nat most {percent(item.max_bad_ratio)}",
+            f"{item.subject},\n{item.allowed}",
             "canary\nstable",
             Text.assemble((str(item.canary), "red" if item.is_over else ""), f"\n{item.stable}"),
             f"bound {item.bound_evidence_percent} %\nstable {item.stable_evidence_percent} %",

@@ -7,6 +7,7 @@ window that was counted ended, and calls a status stale that a running controlle
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from canary.domain.measurement import Counts
 from canary.domain.plan import Step
@@ -20,11 +21,15 @@ __all__ = [
     "Arm",
     "LiveView",
     "ObjectiveView",
+    "StepState",
+    "last_verdict",
     "live_view",
+    "marked_steps",
     "next_in_words",
     "percent_of_threshold",
     "plain_line",
     "staleness",
+    "weight_in_words",
 ]
 
 STALE_SECONDS = 40.0
@@ -74,10 +79,23 @@ class ObjectiveView:
     """The same of the test against stable."""
 
     @property
+    def allowed(self) -> str:
+        """The bound in words: ``at most 1.0 %``."""
+        return f"at most {percent(self.max_bad_ratio)}"
+
+    @property
     def is_over(self) -> bool:
         """The canary's measured share of bad requests is above the bound, whatever the evidence."""
         ratio = self.canary.counts.bad_ratio
         return ratio is not None and ratio > self.max_bad_ratio
+
+
+class StepState(StrEnum):
+    """Where a release is, seen from one of its steps."""
+
+    DONE = "done"
+    PRESENT = "present"
+    COMING = "coming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +218,36 @@ def plain_line(view: LiveView) -> str:
     if view.is_stale:
         parts.append(staleness(view))
     return printable(" | ".join(parts))
+
+
+def marked_steps(view: LiveView) -> tuple[tuple[StepState, str], ...]:
+    """Return each step as it is shown, readable without colours: ``10 % ✓``, ``[50 %]``, ``100 %``."""
+    is_over = view.phase in {Phase.PROMOTING, Phase.SUCCEEDED}
+    marks = []
+    for index, step in enumerate(view.steps):
+        if is_over or (view.step is not None and index < view.step):
+            marks.append((StepState.DONE, f"{step.weight} % ✓"))
+        elif index == view.step and not view.phase.is_terminal:
+            marks.append((StepState.PRESENT, f"[{step.weight} %]"))
+        else:
+            marks.append((StepState.COMING, f"{step.weight} %"))
+    return tuple(marks)
+
+
+def weight_in_words(view: LiveView) -> str:
+    """Say which weight is wanted, and as far as they are known, which the routes have and what came of it."""
+    phrases = [f"wanted {view.wanted_weight} %"]
+    if view.actual_weight is not None:
+        phrases.append(f"routes {view.actual_weight} %")
+    if view.observed_share is not None:
+        phrases.append(f"observed {view.observed_share:.1f} % of requests in this step")
+    return ", ".join(phrases)
+
+
+def last_verdict(release: Release, view: LiveView) -> str:
+    """Return the latest verdict's sentence, where the release's own message says something else."""
+    sentence = release.verdict.sentence if release.verdict is not None else ""
+    return sentence if sentence and sentence not in view.sentence else ""
 
 
 def next_in_words(following: Outlook) -> str:

@@ -5,8 +5,9 @@ Pure.
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-__all__ = ["duration", "printable", "shortened", "table"]
+__all__ = ["duration", "last_known", "moment", "printable", "shortened", "table"]
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -44,6 +45,17 @@ def duration(seconds: float) -> str:
     if whole < 8 * DAY:
         return _two(whole, DAY, "d", HOUR, "h")
     return f"{whole // DAY}d"
+
+
+def moment(at: float) -> str:
+    """Write a time, Unix seconds, to the second and in UTC: ``2026-01-31T12:00:00Z``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def last_known(error: str, seconds_ago: float | None = None) -> str:
+    """Say that what is shown is not the present, since when if that is known, and why."""
+    ago = "" if seconds_ago is None else f" {duration(seconds_ago)} ago"
+    return f"the cluster cannot be asked, this is what was known{ago}: {error}"
 
 
 def _two(whole: int, large: int, large_unit: str, small: int, small_unit: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "KubernetesSettings",
     "LeadershipSettings",
     "LogSettings",
+    "PageSettings",
     "PlanSettings",
     "PrometheusSettings",
     "Settings",
@@ -137,6 +138,15 @@ class HttpSettings(Group):
     """0: any free one."""
 
 
+class PageSettings(Group):
+    """A page that shows what is looked after, to whoever reaches it: it has no login, and changes nothing."""
+
+    enabled: bool = False
+    host: str = "0.0.0.0"  # noqa: S104 - browsers come from outside the pod
+    port: Count = Field(default=8081, ge=0, le=65535)
+    """0: any free one."""
+
+
 class LogSettings(Group):
     """What the controller says, and how."""
 
@@ -157,7 +167,15 @@ class Settings(Group, BaseSettings):
     plans: PlanSettings = PlanSettings()
     leadership: LeadershipSettings = LeadershipSettings()
     http: HttpSettings = HttpSettings()
+    page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _has_room_for_the_page(self) -> "Settings":
+        # /metrics must not be where the page is exposed.
+        if self.page.enabled and self.page.port == self.http.port != 0:
+            raise ValueError(f"page.port and http.port are both {self.page.port}: give the page its own")
+        return self
 
 
 def masked(settings: Settings) -> dict[str, Any]:

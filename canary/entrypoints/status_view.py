@@ -4,25 +4,27 @@ A service is listed when its owner has opted in, well or badly, or when it has a
 the release under way, or of the newest one.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from canary.app.planning import FindPolicy, plan_of
 from canary.app.ports import AnnotatedService, StoredRelease
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Plan, ServiceKey
-from canary.domain.policy import Provided
 from canary.domain.verdict import Reason
 from canary.entrypoints.live_view import live_view, staleness
 from canary.entrypoints.rendering import duration, shortened, table
 
-__all__ = ["Row", "Wishes", "newest", "read_wishes", "status_rows", "status_table"]
+__all__ = ["Row", "Wishes", "newest", "nothing_in_words", "read_wishes", "status_rows", "status_table"]
 
 WAITING = "Waiting"
 INVALID = "Invalid"
 PAUSED = "Paused"
 IS_PAUSED = "canaryctl.dev/paused is set: the controller only ends what is aborted"
 SHORT_MESSAGE = 60
+
+
+Understand = Callable[[AnnotatedService], Plan | None]
+"""What a service asks for; raises ``InvalidPlan``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,10 @@ class Row:
     measured_seconds_ago: float | None = None
 
 
-def read_wishes(service: AnnotatedService | None, find: FindPolicy) -> Wishes:
-    """Return what a service asks for; nothing when it is gone or has opted out.
-
-    What an administrator provides is not known here: defaults are ours, and any metric template may exist.
-    """
-    if service is None:
-        return Wishes()
+def read_wishes(service: AnnotatedService, understand: Understand) -> Wishes:
+    """Return what a service asks for; nothing when it has opted out."""
     try:
-        return Wishes(plan=plan_of(service, find, Provided()))
+        return Wishes(plan=understand(service))
     except InvalidPlan as invalid:
         return Wishes(problems=invalid.problems)
 
@@ -74,30 +71,35 @@ def newest(releases: Sequence[StoredRelease]) -> StoredRelease | None:
     return candidates[-1] if candidates else None
 
 
+def nothing_in_words(namespace: str | None) -> str:
+    """Say that there is no row, and what would make one; None means all namespaces."""
+    where = "any namespace" if namespace is None else f"namespace {namespace}"
+    return f"No service is looked after in {where}: annotate one with canaryctl.dev/enabled=true."
+
+
 def status_rows(
     releases: Iterable[StoredRelease],
-    services: Iterable[AnnotatedService],
+    wishes: Mapping[ServiceKey, Wishes],
     now: float,
     workloads: Collection[tuple[str, str]] | None = None,
-    find: FindPolicy = lambda *_: None,
 ) -> tuple[Row, ...]:
     """Return a row for each service, by namespace and name.
 
-    ``releases`` are oldest first. ``workloads`` are the namespaces and names of all Deployments; None when
-    they are not known, and then nothing is said about missing ones.
+    ``releases`` are oldest first, ``wishes`` those of the services that there are. ``workloads`` are the
+    namespaces and names of all Deployments; None when they are not known, and then nothing is said about
+    missing ones.
     """
     by_key: dict[ServiceKey, list[StoredRelease]] = {}
     for item in releases:
         by_key.setdefault(item.release.key, []).append(item)
-    known = {service.key: service for service in services}
     rows = []
-    for key in sorted(known.keys() | by_key.keys()):
-        wishes = read_wishes(known.get(key), find)
+    for key in sorted(wishes.keys() | by_key.keys()):
+        wished = wishes.get(key, Wishes())
         stored = newest(by_key.get(key, ()))
         if stored is not None:
-            rows.append(_of_release(stored, wishes, now))
-        elif wishes.problems or wishes.plan is not None:
-            rows.append(_without_release(key, wishes, workloads))
+            rows.append(_of_release(stored, wished, now))
+        elif wished.problems or wished.plan is not None:
+            rows.append(_without_release(key, wished, workloads))
     return tuple(rows)
 
 

@@ -15,6 +15,7 @@ from canary.adapters.kube.events import KubeEvents
 from canary.adapters.kube.follow import WatchGroup, watch_deployments, watch_releases
 from canary.adapters.kube.leases import KubeLeases
 from canary.adapters.kube.policies import PolicyWatch
+from canary.adapters.kube.release_survey import ReleaseSurvey
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.services import ServiceWatch
 from canary.adapters.kube.transport import Transport
@@ -37,9 +38,13 @@ from canary.domain.plan import ServiceKey
 from canary.entrypoints.clock import SystemClock
 from canary.entrypoints.health import Heartbeat
 from canary.entrypoints.logs import LogAnnouncer, announcers
+from canary.entrypoints.page.content import Overview, overview
+from canary.entrypoints.page.reader import Reader
+from canary.entrypoints.page.site import Site
 from canary.entrypoints.plans import provided
 from canary.entrypoints.providers import prometheus_access
 from canary.entrypoints.settings import Settings
+from canary.entrypoints.status_view import read_wishes
 from canary.entrypoints.telemetry import PrometheusTelemetry
 
 __all__ = ["Wired", "wire"]
@@ -58,6 +63,8 @@ class Wired:
     telemetry: PrometheusTelemetry
     watches: tuple[WatchGroup, ...]
     heartbeat: Heartbeat
+    site: Site
+    """What the page shows; it looks only when it is asked."""
     close: Callable[[], None]
 
 
@@ -151,7 +158,9 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         events.stop()
         source.close()
 
-    return Wired(controller, telemetry, watches.all(), heartbeat, close)
+    survey = ReleaseSurvey(transport, settings.kubernetes.namespaces)
+    site = Site(Reader(_looking(survey, watches, planner, clock), clock), clock)
+    return Wired(controller, telemetry, watches.all(), heartbeat, site, close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,19 @@ class _Watches:
 
     def all(self) -> tuple[WatchGroup, ...]:
         return (self.services, self.policies, self.deployments, self.releases)
+
+
+def _looking(
+    survey: ReleaseSurvey, watches: _Watches, planner: Planner, clock: SystemClock
+) -> Callable[[], Overview]:
+    """The page asks the API server for releases only; the watches know the rest on every replica."""
+
+    def look() -> Overview:
+        as_of = clock.now()
+        wishes = {item.key: read_wishes(item, planner.plan_of) for item in watches.services.all()}
+        return overview(survey.look(), wishes, watches.deployments.names(), as_of)
+
+    return look
 
 
 def _watches(

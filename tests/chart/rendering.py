@@ -36,7 +36,21 @@ EVERYTHING: Final[Json] = {
         "controller": {"tick": "5s", "workers": 8},
         "leadership": {"lease_duration": "30s", "renew_deadline": "20s", "retry_period": "4s"},
         "http": {"port": 9091},
+        "page": {"port": 9092},
         "log": {"level": "debug", "format": "json"},
+    },
+    "page": {
+        "enabled": True,
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "annotations": {"nginx.ingress.kubernetes.io/auth-url": "https://login.example.com/auth"},
+            "hosts": [
+                {"host": "canary.example.com"},
+                {"host": "tools.example.com", "paths": [{"path": "/canary", "pathType": "Exact"}]},
+            ],
+            "tls": [{"secretName": "canary-tls", "hosts": ["canary.example.com"]}],
+        },
     },
     "replicas": 3,
     "serviceAccount": {"name": "robot", "annotations": {"iam.example/role": "canary"}},
@@ -50,6 +64,7 @@ EVERYTHING: Final[Json] = {
     "networkPolicy": {
         "enabled": True,
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+        "pageFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
         "apiServer": {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}], "ports": [6443]},
         "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/16"}}]}],
     },
@@ -83,6 +98,8 @@ ALONE: Final[Json] = {
     "rbac": {"people": {"aggregate": False}},
 }
 
+PAGE: Final[Json] = {**NEEDED, "page": {"enabled": True}, "networkPolicy": {"enabled": True}}
+
 BRING_YOUR_OWN: Final[Json] = {
     **NEEDED,
     "fullnameOverride": "judge",
@@ -95,6 +112,7 @@ VALUE_SETS: Final[Mapping[str, Json]] = {
     "needed": NEEDED,
     "everything": EVERYTHING,
     "alone": ALONE,
+    "page": PAGE,
     "bring-your-own": BRING_YOUR_OWN,
 }
 

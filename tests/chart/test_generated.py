@@ -11,7 +11,13 @@ from canary.entrypoints.settings_keys import key_paths
 from tests.chart.rendering import CHART, NEEDED, ROOT, only, render
 
 Json = dict[str, Any]
-DECIDED_BY_THE_CHART = {"kubernetes", "leadership.name", "leadership.namespace", "leadership.identity"}
+DECIDED_BY_THE_CHART = {
+    "kubernetes",
+    "leadership.name",
+    "leadership.namespace",
+    "leadership.identity",
+    "page.enabled",
+}
 
 
 def test_generated_files_are_up_to_date() -> None:

@@ -3,11 +3,12 @@
 The controller runs with the settings and in the namespaces that the chart gives it, and the sandbox's API
 server notes every request. Besides a healthy release and a rollback there are the rare paths: a creation that
 a proxy sends twice, a failure that is announced twice, a history that is full. A gateway's VirtualService in
-another namespace that is looked after is shifted with the service's own.
+another namespace that is looked after is shifted with the service's own. Somebody looks at the page.
 """
 
 import re
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from canary.domain.release import Phase
+from canary.entrypoints.demo import PAGE_PORT
 from canary.sandbox.apiserver.seam import Fault, RequestRecord, SeenRequest
 from canary.sandbox.processes import Child
-from canary.sandbox.showcase import CANARY
+from canary.sandbox.showcase import CANARY, SERVICE
 from tests.chart.rendering import NAMESPACE as HOME
 from tests.chart.rendering import render, settings_of
 from tests.e2e.gateway import GATEWAYS, share_a_gateway
@@ -137,7 +139,9 @@ def start_controller(made: Stage, etc: Path) -> tuple[list[Json], Child]:
             "prometheus": {"url": made.sandbox.prometheus_url, "scrape_interval": "1s", "lag": "500ms"},
             "controller": {"tick": "500ms", "checkpoint_interval": "1s", "history_limit": 1},
             "http": {"host": "127.0.0.1", "port": 0},
+            "page": {"host": "127.0.0.1", "port": 0},
         },
+        "page": {"enabled": True},
     }
     objects = render(values)
     (etc / "config.yaml").write_text(settings_of(objects))
@@ -172,6 +176,7 @@ def live_through(made: Stage, controller: Child, records: list[RequestRecord]) -
     made.annotate(policy="standard")
     made.push("v2")
     made.wait(lambda: made.percent() == 10, f"the first step; {controller.log_tail()}")
+    look_at_the_page(controller)
     # The same words twice are one Event with a count.
     seam.before_response = refuse_routes
     made.wait(lambda: has_asked(records, "PATCH", "events"), "an Event that is told twice")
@@ -182,6 +187,14 @@ def live_through(made: Stage, controller: Child, records: list[RequestRecord]) -
     made.push("v4")
     made.wait(lambda: ended(Phase.SUCCEEDED, "v4"), "the last release to end")
     made.wait(lambda: has_asked(records, "DELETE", "releases"), "history to be pruned")
+
+
+def look_at_the_page(controller: Child) -> None:
+    port = PAGE_PORT.search(controller.log.read_text())
+    assert port is not None, controller.log_tail()
+    for path in ("/", f"/releases/{NAMESPACE}/{SERVICE}", "/api/releases"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=10) as answer:
+            assert answer.status == 200
 
 
 def has_asked(records: list[RequestRecord], method: str, resource: str) -> bool:

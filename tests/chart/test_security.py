@@ -75,7 +75,8 @@ def findings(target: Path, cache: Path, *options: str) -> list[str]:
 
 def test_trivy_finds_nothing_in_the_chart_that_is_not_meant(tmp_path: Path) -> None:
     # A name without a registry: where the image lies is the installer's choice.
-    sets = ["image.repository=canary", "config.prometheus.url=http://prometheus:9090"]
+    sets = ["image.repository=canary", "config.prometheus.url=http://prometheus:9090", "page.enabled=true"]
+    sets += ["page.ingress.enabled=true", "page.ingress.hosts[0].host=canary.example.com"]
     options = [option for one in sets for option in ("--helm-set", one)]
     assert findings(ROOT / "charts" / "canary", tmp_path, *options) == []
 

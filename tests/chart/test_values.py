@@ -92,7 +92,8 @@ def test_labels_of_the_chart_that_pods_are_found_by_cannot_be_overridden() -> No
     assert wanted.items() <= pod_of(objects)["metadata"]["labels"].items()
     for kind in ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor"):
         assert only(objects, kind)["spec"]["selector"]["matchLabels"] == wanted
-    assert only(objects, "Service")["spec"]["selector"] == wanted
+    for suffix in ("-metrics", "-page"):
+        assert only(objects, "Service", suffix)["spec"]["selector"] == wanted
     assert only(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == wanted
 
 
@@ -159,11 +160,14 @@ def test_replica_that_is_not_ready_is_still_scraped() -> None:
     assert only(render(NEEDED), "Service")["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_network_policy_lets_out_to_what_the_settings_name_and_in_to_metrics_only() -> None:
+def test_network_policy_lets_out_to_what_the_settings_name_and_in_to_metrics_and_page_only() -> None:
     spec = only(render(EVERYTHING), "NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert [rule["ports"] for rule in spec["ingress"]] == [[{"port": "http", "protocol": "TCP"}]]
-    assert spec["ingress"][0]["from"] == EVERYTHING["networkPolicy"]["metricsFrom"]
+    wanted = EVERYTHING["networkPolicy"]
+    assert spec["ingress"] == [
+        {"ports": [{"port": "http", "protocol": "TCP"}], "from": wanted["metricsFrom"]},
+        {"ports": [{"port": "page", "protocol": "TCP"}], "from": wanted["pageFrom"]},
+    ]
     api, prometheus, dns, extra = spec["egress"]
     assert api == {
         "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}],

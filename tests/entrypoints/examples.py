@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from canary.app.ports import AnnotatedService
 from canary.domain.analysis import fold, judge, new_evidence
+from canary.domain.annotations import parse_plan
 from canary.domain.evidence import Evidence
 from canary.domain.measurement import ArmCounts, Counts, Measurement, Window
 from canary.domain.plan import Gate, Objective, ObjectiveKind, Plan, RouteRef, ServiceKey, Step
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Outcome, Reason, Verdict
+from canary.entrypoints.status_view import Wishes, read_wishes
 
 NOW = 1_700_000_000.0
 KEY = ServiceKey("shop", "checkout")
@@ -107,3 +110,12 @@ EVERY_MOMENT = (
 def with_routes(release: Release, references: tuple[RouteRef, ...]) -> Release:
     """The same release of a plan that names these VirtualServices."""
     return replace(release, plan=replace(release.plan, virtual_services=references))
+
+
+def wishes_of(*services: AnnotatedService) -> dict[ServiceKey, Wishes]:
+    """What services ask for that name no policy."""
+    return {item.key: read_wishes(item, _by_annotations_alone) for item in services}
+
+
+def _by_annotations_alone(service: AnnotatedService) -> Plan | None:
+    return parse_plan(service.key, service.annotations)

@@ -11,7 +11,17 @@ from click.testing import CliRunner
 from canary import __version__
 from canary.entrypoints.canaryctl import cli
 
-SLOW = ("kubernetes", "rich", "pydantic", "requests", "urllib3", "yaml", "structlog", "prometheus_client")
+SLOW = (
+    "jinja2",
+    "kubernetes",
+    "rich",
+    "pydantic",
+    "requests",
+    "urllib3",
+    "yaml",
+    "structlog",
+    "prometheus_client",
+)
 
 
 def loaded_after(arguments):

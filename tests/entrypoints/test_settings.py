@@ -126,6 +126,7 @@ controller: {tick: 1s, workers: 2, checkpoint_interval: 5s, cluster_domain: loca
 leadership: {enabled: no, name: lease, namespace: canary, identity: me, lease_duration: 9s,
   renew_deadline: 6s, retry_period: 1s}
 http: {host: "::", port: 81}
+page: {enabled: yes, host: "::1", port: 82}
 log: {format: json, level: debug}
 """
     groups = yaml.safe_load(text)
@@ -385,6 +386,7 @@ def test_every_flag_reaches_its_setting(tmp_path: Path) -> None:
             "retry_period": "2s",
         },
         "http": {"host": "127.0.0.1", "port": 0},
+        "page": {"enabled": False, "host": "0.0.0.0", "port": 8081},  # noqa: S104 - the default
         "log": {"format": "json", "level": "debug"},
     }
 

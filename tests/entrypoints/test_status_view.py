@@ -6,7 +6,7 @@ from canary.app.ports import AnnotatedService, StoredRelease
 from canary.domain.observation import Requests
 from canary.domain.plan import ServiceKey
 from canary.entrypoints.status_view import newest, status_rows, status_table
-from tests.entrypoints.examples import BAKING, KEY, NOW, PENDING, ROLLED_BACK, SUCCEEDED, SUSPECTED
+from tests.entrypoints.examples import BAKING, KEY, NOW, PENDING, ROLLED_BACK, SUCCEEDED, SUSPECTED, wishes_of
 
 BOTH = {("shop", "checkout"), ("shop", "checkout-canary")}
 
@@ -22,7 +22,7 @@ def stored(release, requests=None):
 
 def row_of(*, release=None, asked=None, workloads=BOTH, now=NOW, **annotations):
     releases = [stored(release, asked)] if release is not None else []
-    (row,) = status_rows(releases, [service(**annotations)], now, workloads)
+    (row,) = status_rows(releases, wishes_of(service(**annotations)), now, workloads)
     return row
 
 
@@ -42,7 +42,7 @@ def test_the_release_under_way_matters_more_than_a_newer_finished_one():
 
 def test_without_a_release_under_way_the_newest_one_is_shown():
     older, newer = replace(ROLLED_BACK, revision="older"), replace(SUCCEEDED, revision="newer")
-    (row,) = status_rows([stored(older), stored(newer)], [service(enabled="true")], NOW)
+    (row,) = status_rows([stored(older), stored(newer)], wishes_of(service(enabled="true")), NOW)
     assert (row.revision, row.phase) == ("newer", "Succeeded")
 
 
@@ -78,11 +78,11 @@ def test_a_paused_service_is_called_paused_whatever_its_release_does():
 
 
 def test_a_service_that_has_opted_out_is_not_listed():
-    assert status_rows([], [service(enabled="false")], NOW) == ()
+    assert status_rows([], wishes_of(service(enabled="false")), NOW) == ()
 
 
 def test_a_release_whose_service_is_gone_is_listed_all_the_same():
-    (row,) = status_rows([stored(PENDING)], [], NOW)
+    (row,) = status_rows([stored(PENDING)], {}, NOW)
     assert (row.service, row.phase, row.step) == (KEY.name, "Pending", "0/3")
 
 
@@ -99,11 +99,11 @@ def test_old_numbers_are_called_old_in_the_list_too():
 
 def test_rows_come_by_namespace_and_name():
     services = [service("b", enabled="true"), service("a", enabled="true")]
-    assert [row.service for row in status_rows([], services, NOW)] == ["a", "b"]
+    assert [row.service for row in status_rows([], wishes_of(*services), NOW)] == ["a", "b"]
 
 
 def test_the_table_reads_like_kubectls():
-    rows = status_rows([stored(BAKING)], [service("search", enabled="true", paused="true")], NOW)
+    rows = status_rows([stored(BAKING)], wishes_of(service("search", enabled="true", paused="true")), NOW)
     lines = status_table(rows, with_namespace=True, is_wide=False).splitlines()
     assert [line[:90].rstrip() for line in lines] == [
         "NAMESPACE   SERVICE    PHASE         STEP   WEIGHT   REASON   EVIDENCE   AGE   MESSAGE",
@@ -113,7 +113,7 @@ def test_the_table_reads_like_kubectls():
 
 
 def test_wide_has_the_whole_message_and_the_release():
-    rows = status_rows([stored(BAKING)], [service(enabled="true")], NOW)
+    rows = status_rows([stored(BAKING)], wishes_of(service(enabled="true")), NOW)
     text = status_table(rows, with_namespace=False, is_wide=True)
     assert BAKING.message in text
     assert BAKING.name in text

@@ -21,7 +21,7 @@ from tests.entrypoints.examples import BAKING, CONVICTED, NOW, ROLLED_BACK, ROLL
 
 def detail(release: Release, now: float = NOW) -> Detail:
     stored = StoredRelease(release, "7", "u", Requests())
-    (row,) = status_rows([stored], [], now)
+    (row,) = status_rows([stored], {}, now)
     return Detail(row, live_view(release, 10, now), (), (), (), (stored,), now)
 
 

@@ -112,6 +112,19 @@ def test_controller_says_what_it_lacks_without_a_cluster(image: Image) -> None:
     assert "no cluster: KUBECONFIG is not set" in done.stdout + done.stderr
 
 
+def test_page_finds_its_templates_in_the_image(image: Image) -> None:
+    ask = """
+import sys
+sys.path.insert(0, "/opt/canary")
+from canary.entrypoints.page.html import html
+content = {"title": "a < b", "words": "c", "up": "./", "refreshes": False, "lively": ""}
+print(html(200, "message.html", content).body.decode())
+"""
+    done = image.execute(DEBIANS_PYTHON, "-I", "-c", ask)
+    assert done.returncode == 0, done.stderr
+    assert "<title>a &lt; b · Canary</title>" in done.stdout
+
+
 def test_image_without_a_program_names_those_it_has(image: Image) -> None:
     done = image.run("sh")
     assert (done.returncode, done.stdout) == (1, "")
@@ -179,6 +192,7 @@ def test_demo_that_is_not_in_the_image_says_so(image: Image) -> None:
         ("canary/sandbox/cluster.py", False),
         ("canary/entrypoints/demo.py", False),
         ("canary/entrypoints/commands/demo.py", True),
+        ("canary/entrypoints/page/templates/list.html", True),
         ("image/__main__.py", True),
         ("requirements/core.lock", True),
         ("requirements/dev.lock", False),

@@ -35,6 +35,12 @@ class WatchGroup:
         """Wait until every first list has arrived; False when one did not in time (each has its own)."""
         return all(watch.wait_synced(timeout_seconds) for watch in self._watches)
 
+    def names(self) -> frozenset[tuple[str, str]] | None:
+        """Namespace and name of everything that is kept; None before the first lists have all arrived."""
+        if not self.wait_synced(0.0):
+            return None
+        return frozenset(name for watch in self._watches for name in watch.all())
+
     def ages(self) -> dict[str, float]:
         """By path: seconds since the server was last heard."""
         return {watch.name: watch.age_seconds() for watch in self._watches}

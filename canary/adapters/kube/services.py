@@ -55,6 +55,10 @@ class ServiceWatch(WatchGroup):
         watch = self._by_namespace.get(key.namespace) or self._by_namespace.get("")
         return watch.get(key.namespace, key.name) if watch is not None else None
 
+    def all(self) -> tuple[AnnotatedService, ...]:
+        """Every Service that carries annotations of ours, as far as is known."""
+        return tuple(item for watch in self._by_namespace.values() for item in watch.all().values())
+
     def read(self, key: ServiceKey) -> AnnotatedService | None:
         """The same, read live."""
         path = path_of("v1", key.namespace, "services", key.name)

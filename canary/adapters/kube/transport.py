@@ -8,7 +8,7 @@ account says; REQUESTS_CA_BUNDLE is not looked at.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -146,19 +146,25 @@ class Transport:
         """Read ``path`` and decode the answer as ``kind``."""
         return decode(self._answer(_Call("GET", path, query or {}, accept)), kind, f"GET {path}")
 
-    def list_raw(
+    def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json"
-    ) -> tuple[list[msgspec.Raw], str]:
-        """List in pages and return the undecoded items with the list's version; ``Expired`` between pages."""
-        items: list[msgspec.Raw] = []
+    ) -> Iterator[tuple[Sequence[msgspec.Raw], str]]:
+        """List in pages: the undecoded items of each, and the list's version; ``Expired`` between pages."""
         asked = {**(query or {}), "limit": str(PAGE_SIZE)}
         for _ in range(MAX_PAGES):
             page = self.get(path, _Page, asked, accept=accept)
-            items += page.items or []
+            yield page.items or (), page.metadata.resource_version
             if not page.metadata.continue_:
-                return items, page.metadata.resource_version
+                return
             asked["continue"] = page.metadata.continue_
         raise TerminalError(f"GET {path}: more than {MAX_PAGES * PAGE_SIZE} objects; restrict the namespaces")
+
+    def list_raw(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json"
+    ) -> tuple[list[msgspec.Raw], str]:
+        """Return what is on all ``pages`` together."""
+        pages = list(self.pages(path, query, accept=accept))
+        return [item for items, _ in pages for item in items], pages[-1][1]
 
     def list(
         self,

@@ -119,6 +119,10 @@ class ObjectWatch(Generic[V]):
         """The cached value; None when there is none."""
         return self._objects.get((namespace, name))
 
+    def all(self) -> dict[Name, V]:
+        """Everything that is cached at this moment, by namespace and name."""
+        return self._objects.copy()
+
     def __len__(self) -> int:
         """How many values are cached."""
         return len(self._objects)

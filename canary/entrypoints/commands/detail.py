@@ -14,7 +14,7 @@ from canary.entrypoints.explain_view import requests_in_words
 from canary.entrypoints.live_panel import live_body
 from canary.entrypoints.live_view import LiveView, live_view
 from canary.entrypoints.rendering import duration, printable, shortened, table
-from canary.entrypoints.status_view import Row, read_wishes, status_rows
+from canary.entrypoints.status_view import Row, status_rows
 
 __all__ = ["Detail", "detail_document", "print_detail", "read_detail", "routes_percent"]
 
@@ -43,8 +43,8 @@ def read_detail(cluster: Cluster, subject: Subject) -> Detail:
     """Read what there is to show; what cannot be read of lesser things is reported as a problem."""
     now = cluster.clock.now()
     chosen = subject.chosen
-    wishes = read_wishes(subject.service, cluster.policy)
-    problems = [str(problem) for problem in wishes.problems]
+    wishes = cluster.wishes([subject.service] if subject.service is not None else [])
+    problems = [str(problem) for item in wishes.values() for problem in item.problems]
     if chosen is not None and subject.service is None and not chosen.release.phase.is_terminal:
         problems.append(f"service {subject.key} does not exist any more")
     view = None
@@ -53,8 +53,7 @@ def read_detail(cluster: Cluster, subject: Subject) -> Detail:
         problems += trouble
         view = live_view(chosen.release, percent, now)
     workloads = cluster.workloads(subject.key.namespace) if chosen is None else None
-    services = [subject.service] if subject.service is not None else []
-    rows = status_rows([chosen] if chosen is not None else [], services, now, workloads, cluster.policy)
+    rows = status_rows([chosen] if chosen is not None else [], wishes, now, workloads)
     if not rows:
         rows = (_opted_out(subject),)
     try:

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import Any, Final
 
 import click
@@ -18,12 +17,11 @@ from canary.entrypoints.commands.detail import Detail, detail_document, print_de
 from canary.entrypoints.commands.finding import find_subject, the_cluster
 from canary.entrypoints.commands.options import cluster_options, options_in
 from canary.entrypoints.commands.watching import follow_one
-from canary.entrypoints.status_view import Row, status_rows, status_table
+from canary.entrypoints.status_view import Row, nothing_in_words, status_rows, status_table
 
 __all__ = ["status"]
 
 WATCH_SECONDS: Final = 2.0
-NOTHING: Final = "No service is looked after in {where}: annotate one with canaryctl.dev/enabled=true."
 
 Json = dict[str, Any]
 
@@ -81,8 +79,7 @@ def _list(context: click.Context, output: str | None, selector: str, *, watch: b
             wanted = {service.key for service in services}
             releases = tuple(item for item in releases if item.release.key in wanted)
         workloads = cluster.workloads(namespace)
-        # Many services may name the same policy.
-        return status_rows(releases, services, cluster.clock.now(), workloads, cache(cluster.policy))
+        return status_rows(releases, cluster.wishes(services), cluster.clock.now(), workloads)
 
     def show(rows: tuple[Row, ...], *, has_header: bool) -> None:
         text = status_table(
@@ -102,8 +99,7 @@ def _list(context: click.Context, output: str | None, selector: str, *, watch: b
     if rows:
         show(rows, has_header=True)
     else:
-        where = "any namespace" if namespace is None else f"namespace {namespace}"
-        click.echo(NOTHING.format(where=where), err=True)
+        click.echo(nothing_in_words(namespace), err=True)
     if watch:
         with suppress(KeyboardInterrupt):
             _follow_list(rows, read, lambda changed: show(changed, has_header=False))

@@ -16,7 +16,7 @@ from canary.app.errors import WorldError
 from canary.entrypoints.commands.detail import Detail
 from canary.entrypoints.live_panel import live_panel
 from canary.entrypoints.live_view import LiveView, plain_line
-from canary.entrypoints.rendering import printable
+from canary.entrypoints.rendering import last_known, printable
 
 __all__ = ["follow_one"]
 
@@ -44,7 +44,7 @@ def _on_a_screen(console: Console, detail: Detail, read: Callable[[], Detail], s
             try:
                 detail, trouble = read(), ""
             except WorldError as error:
-                trouble = f"the cluster cannot be asked, this is what was known: {error}"
+                trouble = last_known(str(error))
                 detail = _older(detail)
 
 

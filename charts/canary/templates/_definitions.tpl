@@ -55,6 +55,10 @@ app.kubernetes.io/component: controller
 {{- dig "http" "port" 8080 .Values.config | int -}}
 {{- end -}}
 
+{{- define "canary.pagePort" -}}
+{{- dig "page" "port" 8081 .Values.config | int -}}
+{{- end -}}
+
 {{/* The controller's configuration file. What the RBAC rules rest on is decided here, not in the values. */}}
 {{- define "canary.settings" -}}
 {{- $url := required "config.prometheus.url: name the Prometheus that has Istio's metrics, such as http://prometheus.monitoring:9090" .Values.config.prometheus.url -}}
@@ -62,6 +66,7 @@ app.kubernetes.io/component: controller
     "prometheus" (dict "url" $url)
     "kubernetes" (dict "namespaces" .Values.namespaces)
     "leadership" (dict "name" (include "canary.fullname" .) "namespace" .Release.Namespace)
+    "page" (dict "enabled" .Values.page.enabled)
 -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $decided) -}}
 {{- end -}}
