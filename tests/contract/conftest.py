@@ -200,6 +200,17 @@ def _widget_definition() -> Json:
             "port": {"x-kubernetes-int-or-string": True},
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
             "list": {"type": "array", "items": {"type": "integer"}},
+            "set": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+            "map": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["key"],
+                    "properties": {"key": {"type": "string"}, "value": {"type": "integer"}},
+                },
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["key"],
+            },
         },
     }
     schema: Json = {

@@ -37,6 +37,21 @@ def test_what_breaks_the_schema_is_invalid_and_named(
     assert body["message"].startswith('Widget.contract.canaryctl.dev "a" is invalid: ')
 
 
+@pytest.mark.parametrize(
+    ("spec", "field", "shown"),
+    [
+        ({"set": ["a", "b", "a"]}, "spec.set[2]", '"a"'),
+        ({"map": [{"key": "a"}, {"key": "b"}, {"key": "a", "value": 2}]}, "spec.map[2]", '{"key":"a"}'),
+    ],
+)
+def test_what_a_list_may_hold_once_it_holds_once(
+    cluster: Cluster, widgets: str, spec: Json, field: str, shown: str
+) -> None:
+    body = ok(cluster.call("POST", cluster.path(widgets), widget("a", size=1, **spec)), 422)
+    assert causes(body) == [(field, "FieldValueDuplicate")]
+    assert body["details"]["causes"][0]["message"] == f"Duplicate value: {shown}"
+
+
 @pytest.mark.parametrize("port", [80, "http"])
 def test_int_or_string_takes_either(cluster: Cluster, widgets: str, port: object) -> None:
     assert cluster.create(widgets, widget("a", size=1, port=port))["spec"]["port"] == port

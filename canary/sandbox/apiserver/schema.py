@@ -84,7 +84,37 @@ def violations(obj: Json, schema: Schema) -> list[Cause]:
     """Return everything in which the object breaks the schema, in kube-apiserver's words."""
     checked = {key: value for key, value in obj.items() if key not in _EMBEDDED}
     errors = sorted(_validator(msgspec.json.encode(schema)).iter_errors(checked), key=lambda e: list(e.path))
-    return [cause for error in errors for cause in _causes(error)]
+    return [*(cause for error in errors for cause in _causes(error)), *_duplicates(checked, schema, ())]
+
+
+def _duplicates(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iterator[Cause]:
+    """Report what stands twice in lists that are sets, or maps by some of their items' fields."""
+    if isinstance(value, dict):
+        known, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+        for name, item in value.items():
+            inner = known.get(name, extra)
+            if isinstance(inner, dict):
+                yield from _duplicates(item, inner, (*path, name))
+    if not isinstance(value, list):
+        return
+    seen: list[Any] = []
+    for place, item in enumerate(value):
+        yield from _duplicates(item, schema.get("items") or {}, (*path, place))
+        identity = _identity(item, schema)
+        if identity is not None and identity in seen:
+            yield Cause(_path((*path, place)), "FieldValueDuplicate", f"Duplicate value: {_shown(identity)}")
+        seen.append(identity)
+
+
+def _identity(item: Any, schema: Schema) -> Any:
+    """What tells an item of a list from the others; None when nothing needs to."""
+    match schema.get("x-kubernetes-list-type"):
+        case "set":
+            return item
+        case "map" if isinstance(item, dict):
+            return {key: item[key] for key in schema["x-kubernetes-list-map-keys"] if key in item}
+        case _:
+            return None
 
 
 @lru_cache(maxsize=64)
