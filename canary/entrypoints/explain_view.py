@@ -14,6 +14,7 @@ from canary.domain.observation import Requests
 from canary.domain.release import Release
 from canary.domain.sentences import percent
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
+from canary.entrypoints.plan_view import plan_in_words
 from canary.entrypoints.rendering import duration, moment, printable, table
 
 __all__ = [
@@ -58,6 +59,7 @@ def explain_text(explanation: Explanation) -> str:
         ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
         ("Routes", "\n".join(explanation.routes)),
+        ("Plan", "\n".join(plan_in_words(explanation.stored.release.plan))),
         ("Asked for", "\n".join(requests_in_words(explanation.stored.requests)) or "nothing"),
         ("Next", next_in_words(explanation.view.next)),
         ("If the controller is gone: all traffic to stable by hand", _by_hand(explanation)),
