@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from canary.adapters.istio.virtual_services import IstioRoutes
 from canary.adapters.kube.connection import connect
@@ -61,7 +62,7 @@ class Wired:
 
     controller: Controller
     telemetry: PrometheusTelemetry
-    watches: tuple[WatchGroup, ...]
+    watches: tuple[WatchGroup[Any], ...]
     heartbeat: Heartbeat
     site: Site
     """What the page shows; it looks only when it is asked."""
@@ -169,10 +170,10 @@ class _Watches:
 
     services: ServiceWatch
     policies: PolicyWatch
-    deployments: WatchGroup
-    releases: WatchGroup
+    deployments: WatchGroup[Any]
+    releases: WatchGroup[Any]
 
-    def all(self) -> tuple[WatchGroup, ...]:
+    def all(self) -> tuple[WatchGroup[Any], ...]:
         return (self.services, self.policies, self.deployments, self.releases)
 
 

@@ -1,7 +1,7 @@
-"""Watches that the loop follows besides Services: Deployments and Releases, each change as a key."""
+"""Groups of watches, one for each namespace that is looked after; and those of Deployments and Releases."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence, ValuesView
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -14,12 +14,47 @@ from canary.domain.plan import ServiceKey
 
 __all__ = ["WatchGroup", "watch_deployments", "watch_releases"]
 
+V = TypeVar("V")
+_Wish = tuple[ServiceKey, int]
+"""Whose release it is, and the generation of its spec."""
 
-class WatchGroup:
-    """Several watches that start, stop and count as one: the same collection in several namespaces."""
 
-    def __init__(self, watches: Sequence[ObjectWatch[Any]]) -> None:
-        self._watches = tuple(watches)
+class WatchGroup(Generic[V]):
+    """The same collection in several namespaces, or once in all of them when none are given.
+
+    Its watches start, stop and count as one. ``collection_in`` says what to watch in a namespace, empty for
+    all of them; ``random`` returns a number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        random: Callable[[], float],
+        collection_in: Callable[[str], Collection[V]],
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        self._by_namespace = {
+            namespace: ObjectWatch(transport, collection_in(namespace), clock, random)
+            for namespace in namespaces or ("",)
+        }
+
+    @property
+    def _watches(self) -> ValuesView[ObjectWatch[V]]:
+        return self._by_namespace.values()
+
+    def looks_after(self, namespace: str) -> bool:
+        """Whether objects of ``namespace`` are followed."""
+        return not self._by_namespace.keys().isdisjoint({namespace, ""})
+
+    def kept(self, namespace: str, name: str) -> V | None:
+        """What is kept of one object; None when there is none, or its namespace is not looked after."""
+        watch = self._by_namespace.get(namespace) or self._by_namespace.get("")
+        return watch.get(namespace, name) if watch is not None else None
+
+    def all(self) -> tuple[V, ...]:
+        """What is kept of every object."""
+        return tuple(item for watch in self._watches for item in watch.all().values())
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -56,19 +91,19 @@ def watch_deployments(
     random: Callable[[], float],
     on_change: Callable[[str, str], None],
     namespaces: Sequence[str] = (),
-) -> WatchGroup:
+) -> WatchGroup[str]:
     """Report each change of a Deployment, its status included, as (namespace, name)."""
-    collections = (
-        Collection(
+
+    def collection_in(namespace: str) -> Collection[str]:
+        return Collection(
             path=path_of("apps/v1", namespace, "deployments"),
             decode=_version,
             on_change=lambda name, _: on_change(*name),
             query={},
             metadata_only=True,
         )
-        for namespace in namespaces or ("",)
-    )
-    return WatchGroup([ObjectWatch(transport, item, clock, random) for item in collections])
+
+    return WatchGroup(transport, clock, random, collection_in, namespaces)
 
 
 def watch_releases(
@@ -77,26 +112,26 @@ def watch_releases(
     random: Callable[[], float],
     on_change: Callable[[ServiceKey], None],
     namespaces: Sequence[str] = (),
-) -> WatchGroup:
+) -> WatchGroup[_Wish]:
     """Report the service of each Release whose spec a person changed, and of those that come and go."""
-    collections = (
-        Collection(
+
+    def collection_in(namespace: str) -> Collection[_Wish]:
+        return Collection(
             path=path_of(API_VERSION, namespace, PLURAL),
             decode=_wish,
             on_change=lambda _, wish: on_change(wish[0]),
             query={"labelSelector": SERVICE_LABEL},
             metadata_only=True,
         )
-        for namespace in namespaces or ("",)
-    )
-    return WatchGroup([ObjectWatch(transport, item, clock, random) for item in collections])
+
+    return WatchGroup(transport, clock, random, collection_in, namespaces)
 
 
 def _version(item: msgspec.Raw) -> str:
     return decode(item, MetadataOnly, "Deployment").metadata.resource_version
 
 
-def _wish(item: msgspec.Raw) -> tuple[ServiceKey, int] | None:
+def _wish(item: msgspec.Raw) -> _Wish | None:
     """Keep the generation, which changes with the spec only: what we save ourselves is no news."""
     metadata = decode(item, MetadataOnly, "Release").metadata
     service = metadata.labels.get(SERVICE_LABEL)

@@ -14,7 +14,7 @@ from canary.adapters.kube.objects import Metadata, path_of
 from canary.adapters.kube.release_codec import API_VERSION
 from canary.adapters.kube.strict import problems_in
 from canary.adapters.kube.transport import Transport, decode
-from canary.adapters.kube.watch import Collection, ObjectWatch
+from canary.adapters.kube.watch import Collection
 from canary.adapters.kube.wire import from_wire
 from canary.app.errors import NotFound
 from canary.app.ports import Clock, StoredPolicy
@@ -34,7 +34,7 @@ class _Policy(msgspec.Struct):
     spec: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class PolicyWatch(WatchGroup):
+class PolicyWatch(WatchGroup[StoredPolicy]):
     """Implements ``PolicyCatalogue``. Watches ``namespaces``, or all of them when there are none given."""
 
     def __init__(
@@ -45,34 +45,26 @@ class PolicyWatch(WatchGroup):
         on_change: Callable[[str, str], None],
         namespaces: Sequence[str] = (),
     ) -> None:
-        self._transport = transport
-        self._by_namespace = {
-            namespace: ObjectWatch(
-                transport,
-                Collection(
-                    path=path_of(API_VERSION, namespace, POLICY_PLURAL),
-                    decode=decode_policy,
-                    on_change=lambda name, _: on_change(*name),
-                    query={},
-                    metadata_only=False,
-                    may_be_unknown=True,
-                ),
-                clock,
-                random,
+        def collection_in(namespace: str) -> Collection[StoredPolicy]:
+            return Collection(
+                path=path_of(API_VERSION, namespace, POLICY_PLURAL),
+                decode=decode_policy,
+                on_change=lambda name, _: on_change(*name),
+                query={},
+                metadata_only=False,
+                may_be_unknown=True,
             )
-            for namespace in (namespaces or ("",))
-        }
-        super().__init__(tuple(self._by_namespace.values()))
+
+        super().__init__(transport, clock, random, collection_in, namespaces)
+        self._transport = transport
 
     def get(self, namespace: str, name: str) -> StoredPolicy | None:
         """The policy, or None when there is none, or in no namespace that is looked after."""
-        watch = self._by_namespace.get(namespace) or self._by_namespace.get("")
-        return watch.get(namespace, name) if watch is not None else None
+        return self.kept(namespace, name)
 
     def read(self, namespace: str, name: str) -> StoredPolicy | None:
         """The same, read live."""
-        is_watched = namespace in self._by_namespace or "" in self._by_namespace
-        return read_policy(self._transport, namespace, name) if is_watched else None
+        return read_policy(self._transport, namespace, name) if self.looks_after(namespace) else None
 
 
 def read_policy(transport: Transport, namespace: str, name: str) -> StoredPolicy | None:

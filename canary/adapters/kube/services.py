@@ -11,7 +11,7 @@ import msgspec
 from canary.adapters.kube.follow import WatchGroup
 from canary.adapters.kube.objects import MetadataOnly, path_of
 from canary.adapters.kube.transport import METADATA_ONE, Transport, decode
-from canary.adapters.kube.watch import Collection, ObjectWatch
+from canary.adapters.kube.watch import Collection
 from canary.app.errors import NotFound
 from canary.app.ports import AnnotatedService, Clock
 from canary.domain.plan import ServiceKey
@@ -21,7 +21,7 @@ __all__ = ["ServiceWatch"]
 PREFIX = "canaryctl.dev/"
 
 
-class ServiceWatch(WatchGroup):
+class ServiceWatch(WatchGroup[AnnotatedService]):
     """Implements ``ServiceCatalogue``. Watches ``namespaces``, or all of them when there are none given."""
 
     def __init__(
@@ -32,32 +32,21 @@ class ServiceWatch(WatchGroup):
         on_change: Callable[[ServiceKey], None],
         namespaces: Sequence[str] = (),
     ) -> None:
-        self._transport = transport
-        self._by_namespace = {
-            namespace: ObjectWatch(
-                transport,
-                Collection(
-                    path=path_of("v1", namespace, "services"),
-                    decode=_decode,
-                    on_change=lambda _, service: on_change(service.key),
-                    query={},
-                    metadata_only=True,
-                ),
-                clock,
-                random,
+        def collection_in(namespace: str) -> Collection[AnnotatedService]:
+            return Collection(
+                path=path_of("v1", namespace, "services"),
+                decode=_decode,
+                on_change=lambda _, service: on_change(service.key),
+                query={},
+                metadata_only=True,
             )
-            for namespace in (namespaces or ("",))
-        }
-        super().__init__(tuple(self._by_namespace.values()))
+
+        super().__init__(transport, clock, random, collection_in, namespaces)
+        self._transport = transport
 
     def get(self, key: ServiceKey) -> AnnotatedService | None:
         """The Service, or None when it does not exist or carries none of our annotations."""
-        watch = self._by_namespace.get(key.namespace) or self._by_namespace.get("")
-        return watch.get(key.namespace, key.name) if watch is not None else None
-
-    def all(self) -> tuple[AnnotatedService, ...]:
-        """Every Service that carries annotations of ours, as far as is known."""
-        return tuple(item for watch in self._by_namespace.values() for item in watch.all().values())
+        return self.kept(key.namespace, key.name)
 
     def read(self, key: ServiceKey) -> AnnotatedService | None:
         """The same, read live."""
