@@ -4,8 +4,8 @@
 Promises:
 
 - windows follow each other without gap or overlap, on the release's grid, and never change once written;
-- a window in which nothing was scraped is not written as zero: it is passed over, which shows in the length
-  of the next window, whose first samples carry what happened since;
+- a window in which no requests were scraped is not written as zero: it is passed over, which shows in the
+  length of the next window, which carries what happened since;
 - increments belong to the window that holds their sample, or, when that is written already, to the next one.
 """
 
@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from canary.app.attribution import Slot
+from canary.app.attribution import Arm, Slot
 from canary.app.ports import Measurements, MetricTarget, Series
 from canary.app.scrapes import Life, SortedScrapes, sort_scrapes
 from canary.app.tally import Sum, Tally, added, settle, with_increment
 from canary.domain.counting import Increment, Memory, count, forget_before
 from canary.domain.istio_metrics import BUCKETS, REQUESTS
 from canary.domain.measurement import Measurement, NoData, NoDataReason, Window, grid_floor
+from canary.domain.plan import Objective, ObjectiveKind
 
 __all__ = [
     "Book",
@@ -77,6 +78,8 @@ class Book:
     interval_seconds: float = 0.0
     """The targets' scrape interval as seen in their samples; 0 while unknown."""
     windows: tuple[Measurement, ...] = ()
+    heard_at: Mapping[Slot, float] = field(default_factory=dict)
+    """When what counts a slot's requests was sampled last."""
     missing_bounds: frozenset[float] = frozenset()
     edges: tuple[float, ...] | None = None
     """The bucket edges there are (ms); None until they had to be asked for."""
@@ -133,7 +136,7 @@ def record(
 ) -> Book:
     """Write every window up to ``at`` that has samples.
 
-    ``series`` are those of the target's hosts, in a range that begins at ``needed_from`` or earlier.
+    ``series`` are those in the target's places, in a range that begins at ``needed_from`` or earlier.
     """
     end = grid_floor(at, book.target.window_seconds)
     if end <= book.seen_until + _TIMESTAMP_SLACK:
@@ -149,6 +152,7 @@ def record(
         seen_until=end,
         memory=forget_before(memory, end - timing.memory_seconds),
         interval_seconds=found.interval_seconds or book.interval_seconds,
+        heard_at={**book.heard_at, **found.heard_at},
         missing_bounds=found.missing_bounds,
     )
     book = _write(book, found, increments)
@@ -163,7 +167,7 @@ def with_edges(book: Book, edges: tuple[float, ...]) -> Book:
 
 
 def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) -> Book:
-    """Append a measurement for each window after ``written_until`` that was sampled."""
+    """Append a measurement for each window after ``written_until`` in which requests were sampled."""
     step = book.target.window_seconds
     written_until, carry = book.written_until, dict(book.carry)
     by_index: dict[int, dict[Slot, Sum]] = {}
@@ -171,15 +175,14 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         is_late = each.at <= written_until + _TIMESTAMP_SLACK
         tally = carry if is_late else by_index.setdefault(_index(each.at, step), {})
         with_increment(tally, found.shares[each.series], each.amount)
-    sampled = {
-        _index(scrape.at, step)
-        for scrape in found.scrapes
-        if scrape.values and scrape.at > written_until + _TIMESTAMP_SLACK
-    }
-    measurable = _measurable(book.target, found)
+    sampled = {_index(at, step) for at in found.requests_at if at > written_until + _TIMESTAMP_SLACK}
+    measurable = _measurable(book, found)
     windows = list(book.windows)
-    for index in sorted(sampled):
-        counts, unattributed, rest = settle(added(carry, by_index.get(index, {})), measurable)
+    for index in sorted(sampled | by_index.keys()):
+        carry = dict(added(carry, by_index.get(index, {})))
+        if index not in sampled:
+            continue
+        counts, unattributed, rest = settle(carry, measurable)
         carry = dict(rest)
         windows.append(Measurement(Window(written_until, index * step), counts, unattributed))
         written_until = index * step
@@ -193,12 +196,29 @@ def _index(at: float, step: float) -> int:
     return math.ceil((at - _TIMESTAMP_SLACK) / step)
 
 
-def _measurable(target: MetricTarget, found: SortedScrapes) -> tuple[str, ...]:
-    return tuple(
-        each.name
-        for each in target.objectives
-        if each.bound_ms is None or (found.has_histograms and each.bound_ms not in found.missing_bounds)
-    )
+def _measurable(book: Book, found: SortedScrapes) -> tuple[str, ...]:
+    return tuple(each.name for each in book.target.objectives if _is_measurable(each, book, found))
+
+
+def _is_measurable(objective: Objective, book: Book, found: SortedScrapes) -> bool:
+    match objective.kind:
+        case ObjectiveKind.ERRORS:
+            return True
+        case ObjectiveKind.LATENCY:
+            return found.has_histograms and objective.bound_ms not in found.missing_bounds
+        case ObjectiveKind.TEMPLATE:
+            return any(not _is_silent(book, Slot(objective.name, arm)) for arm in (Arm.CANARY, Arm.STABLE))
+
+
+def _is_silent(book: Book, slot: Slot) -> bool:
+    """Whether nothing that counts the slot's requests was sampled lately."""
+    heard_at = book.heard_at.get(slot)
+    return heard_at is None or book.seen_until - heard_at > _patience(book) + _TIMESTAMP_SLACK
+
+
+def _patience(book: Book) -> float:
+    """For how long samples may fail to come before that is worth a word, in seconds."""
+    return max(2 * book.target.window_seconds, 3 * book.interval_seconds)
 
 
 def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
@@ -208,17 +228,35 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
         return NoData(NoDataReason.NOT_A_NUMBER, found.not_a_number, at)
     selector = book.queries.get(REQUESTS, REQUESTS)
     was_seen = any(memory.last for memory in book.memory.values())
-    patience = max(2 * book.target.window_seconds, 3 * book.interval_seconds) if was_seen else 0.0
+    patience = _patience(book) if was_seen else 0.0
     silence = at - book.written_until
     if silence > patience + _TIMESTAMP_SLACK:
         return NoData(NoDataReason.ABSENT, f"nothing was scraped for {silence:g} s of {selector}", at)
     if found.missing_bounds:
         return _not_a_bucket(found.missing_bounds, book.edges, at)
     needs_histogram = any(each.bound_ms is not None for each in book.target.objectives)
-    if needs_histogram and not found.has_histograms and any(scrape.values for scrape in found.scrapes):
+    if needs_histogram and not found.has_histograms and found.requests_at:
         histogram = book.queries.get(BUCKETS, BUCKETS)
         return NoData(NoDataReason.ABSENT, f"requests were scraped, but nothing of {histogram}", at)
+    for objective in book.target.objectives:
+        # Stable is not waited for: once it has no traffic, it may well have no events either.
+        if not objective.counts_requests and _is_silent(book, Slot(objective.name, Arm.CANARY)):
+            return NoData(NoDataReason.ABSENT, _unheard(book, objective), at)
     return None
+
+
+def _unheard(book: Book, objective: Objective) -> str:
+    """Which events of the canary nothing was scraped of, by the labels that were looked for."""
+    template, canary = objective.template, book.target.canary_workload
+    if template is None:
+        return f"{objective.name} has no metric template"
+    who = f'{template.workload_label}="{canary}"'
+    if template.workload_label is None:
+        who = f"a pod of {canary} as {template.pod_label}"
+    where = f'{template.namespace_label}="{book.target.key.namespace}" and {who}'
+    stable_too = _is_silent(book, Slot(objective.name, Arm.STABLE))
+    though = "" if stable_too else f", though of {book.target.stable_workload}"
+    return f"{objective.name}: nothing of {template.total} was scraped with {where}{though}"
 
 
 def _not_a_bucket(bounds: frozenset[float], edges: tuple[float, ...] | None, at: float) -> NoData:
