@@ -77,7 +77,9 @@ def fold(
         return evidence
     wanted = {item.name for item in plan.objectives}
     counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
-    heard = any(counts.canary.requests for counts in counted.values())
+    # Events of a template are no requests: a canary that works off a queue may be getting none.
+    requests = {item.name for item in plan.objectives if item.counts_requests}
+    heard = any(counts.canary.requests for name, counts in counted.items() if name in requests)
     in_step = window.start >= step_since - GRID_TOLERANCE_SECONDS
     return replace(
         evidence,
@@ -209,7 +211,8 @@ def _baking(case: _Case) -> _Answer | None:
     bake_seconds = case.plan.steps[case.progress.step_index].bake_seconds
     if case.progress.measured_seconds >= bake_seconds - GRID_TOLERANCE_SECONDS:
         return None
-    requests = max((_in_step(case, item.name).canary.requests for item in case.plan.objectives), default=0)
+    counted = [item.name for item in case.plan.objectives if item.counts_requests]
+    requests = max((_in_step(case, name).canary.requests for name in counted), default=0)
     sentence = sentences.baking(case.progress, bake_seconds, requests)
     return _Answer(Outcome.HOLD, Reason.BAKING, sentence)
 
@@ -223,12 +226,12 @@ def _without_requests(case: _Case) -> _Answer | None:
     for objective, finding in zip(case.plan.objectives, case.findings, strict=True):
         counts = _in_step(case, objective.name)
         if counts.canary.requests < case.plan.min_requests:
-            subject = sentences.subject_of(finding)
-            sentence = sentences.too_few_requests(case.progress, counts.canary.requests, subject)
+            sentence = sentences.too_few_requests(case.progress, counts.canary.requests, finding)
             return _Answer(Outcome.HOLD, Reason.TOO_FEW_REQUESTS, sentence, objective.name)
         weight = case.plan.steps[case.progress.step_index].weight
         if weight < 100 and not counts.stable.requests:
-            return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentences.no_stable_traffic(case.progress))
+            sentence = sentences.no_stable_traffic(case.progress, finding)
+            return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentence, objective.name)
     return None
 
 

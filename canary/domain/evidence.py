@@ -35,6 +35,6 @@ class Evidence:
     """By objective: counts since the release began."""
     step_unattributed: Counts = NOTHING
     last_canary_request_at: float | None = None
-    """End of the last window in which the canary had a request."""
+    """End of the last window in which the canary had a request; events of a template are none."""
     no_data: NoData | None = None
     """Set while the latest look brought nothing; cleared by the next measurement."""
