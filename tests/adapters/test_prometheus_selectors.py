@@ -19,7 +19,7 @@ from canary.domain.metric_template import Counter, MetricTemplate
 from canary.domain.plan import ServiceKey
 from tests.adapters.prometheus_rig import FaultServer, SystemClock
 from tests.adapters.test_prometheus_promql import NASTY, TEXT, read_literal
-from tests.app.metrics_world import EPOCH, ERRORS, LATENCY, PAYMENTS, TARGET
+from tests.app.metrics_world import EPOCH, ERRORS, LATENCY, PAYMENT_TEMPLATE, PAYMENTS, TARGET
 
 PAID = replace(TARGET, objectives=(ERRORS, PAYMENTS))
 
@@ -95,9 +95,8 @@ def test_two_metrics_are_two_queries_each_as_narrow_as_its_counter() -> None:
 
 
 def test_a_metric_whose_namespace_stands_in_two_labels_is_asked_for_by_each() -> None:
-    assert PAYMENTS.template is not None
-    elsewhere = replace(PAYMENTS.template, namespace_label="k8s_namespace")
-    assert of_templates(target("shop", PAYMENTS.template), target("outlet", elsewhere)) == {
+    elsewhere = replace(PAYMENT_TEMPLATE, namespace_label="k8s_namespace")
+    assert of_templates(target("shop", PAYMENT_TEMPLATE), target("outlet", elsewhere)) == {
         "payments_total": 'payments_total{namespace="shop"}',
         "payments_total by k8s_namespace": 'payments_total{k8s_namespace="outlet"}',
     }

@@ -17,6 +17,7 @@ from tests.adapters.prometheus_rig import backfill, running_prometheus
 from tests.app.metrics_world import (
     EPOCH,
     ERRORS,
+    PAYMENT_TEMPLATE,
     PAYMENTS,
     TARGET,
     MetricsWorld,
@@ -56,8 +57,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
 
 
 def paid_by(**template: object) -> Objective:
-    assert PAYMENTS.template is not None
-    return replace(PAYMENTS, template=replace(PAYMENTS.template, **template))  # type: ignore[arg-type]
+    return replace(PAYMENTS, template=replace(PAYMENT_TEMPLATE, **template))  # type: ignore[arg-type]
 
 
 def test_every_event_is_counted_through_births_restarts_vanished_pods_and_failed_scrapes(

@@ -18,14 +18,11 @@ EPOCH = 1_700_000_000.0
 HOST = "checkout.shop.svc.cluster.local"
 ERRORS = Objective("errors", ObjectiveKind.ERRORS, 0.01)
 LATENCY = Objective("latency", ObjectiveKind.LATENCY, 0.01, bound_ms=500)
-PAYMENTS = Objective(
-    "payments",
-    ObjectiveKind.TEMPLATE,
-    0.005,
-    template=MetricTemplate(
-        TemplateCounter("payments_total"), TemplateCounter("payments_total", {"result": ("failed", "lost")})
-    ),
+PAYMENT_TEMPLATE = MetricTemplate(
+    total=TemplateCounter("payments_total"),
+    bad=TemplateCounter("payments_total", {"result": ("failed", "lost")}),
 )
+PAYMENTS = Objective("payments", ObjectiveKind.TEMPLATE, 0.005, template=PAYMENT_TEMPLATE)
 TARGET = MetricTarget(
     key=ServiceKey("shop", "checkout"),
     release="checkout-abc",

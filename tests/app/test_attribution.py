@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from canary.app.attribution import Arm, Share, Slot, shares
 from canary.domain.metric_template import Counter, MetricTemplate
 from canary.domain.pod_names import deployment_of
-from tests.app.metrics_world import PAYMENTS, TARGET, payment_labels, pod_of, request_labels
+from tests.app.metrics_world import PAYMENT_TEMPLATE, PAYMENTS, TARGET, payment_labels, pod_of, request_labels
 
 KUBERNETES_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 KUBERNETES_LONGEST = 63
@@ -32,8 +32,7 @@ def pod_name(deployment: str, number: int, ending: str) -> str:
 
 
 def arms(labels: dict[str, str], **template: str) -> list[Arm]:
-    assert PAYMENTS.template is not None
-    objective = replace(PAYMENTS, template=replace(PAYMENTS.template, **template))
+    objective = replace(PAYMENTS, template=replace(PAYMENT_TEMPLATE, **template))
     return [each.slot.arm for each in shares(labels, replace(MINE, objectives=(objective,)))]
 
 

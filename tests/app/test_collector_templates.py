@@ -12,6 +12,7 @@ from canary.domain.metric_template import Counter, MetricTemplate
 from tests.app.metrics_world import (
     EPOCH,
     ERRORS,
+    PAYMENT_TEMPLATE,
     PAYMENTS,
     TARGET,
     MetricsWorld,
@@ -130,7 +131,7 @@ def test_a_canary_of_which_nothing_is_scraped_is_no_data_though_stable_is_counte
     requests(world, -1, 4)
     payments(world, -2, (GOOD, 100), pod=STABLE_POD)
     payments(world, 3, (GOOD, 140), pod=STABLE_POD)
-    by_workload = replace(PAYMENTS, template=replace(PAYMENTS.template, workload_label="app"))
+    by_workload = replace(PAYMENTS, template=replace(PAYMENT_TEMPLATE, workload_label="app"))
     found = look(collector_for(world), world, 8, PAID)
     assert both(found) == [ArmCounts(canary=Counts(0, 0), stable=Counts(40, 0))]
     assert found.no_data is not None
