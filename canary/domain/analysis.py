@@ -53,9 +53,16 @@ def start_step(evidence: Evidence) -> Evidence:
     return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING)
 
 
-def with_no_data(evidence: Evidence, no_data: NoData) -> Evidence:
-    """Note that the latest look brought nothing; the next measurement that is folded clears it."""
-    return replace(evidence, no_data=no_data)
+def with_no_data(evidence: Evidence, no_data: NoData | None) -> Evidence:
+    """Note what the latest look lacked; the next measurement that is folded clears it.
+
+    ``None`` is a look that lacked nothing. Since when something is lacking is kept through measurements that
+    come without it.
+    """
+    if no_data is not None:
+        since = evidence.no_data_since
+        return replace(evidence, no_data=no_data, no_data_since=no_data.at if since is None else since)
+    return evidence if evidence.no_data is not None else replace(evidence, no_data_since=None)
 
 
 def fold(
