@@ -76,10 +76,10 @@ class Book:
     memory: Memory = field(default_factory=dict)
     carry: Tally = field(default_factory=dict)
     interval_seconds: float = 0.0
-    """The targets' scrape interval as seen in their samples; 0 while unknown."""
+    """The proxies' scrape interval as seen in their samples; 0 while unknown."""
+    application_interval_seconds: float = 0.0
+    """The same of the applications."""
     windows: tuple[Measurement, ...] = ()
-    heard_at: Mapping[Slot, float] = field(default_factory=dict)
-    """When what counts a slot's requests was sampled last."""
     missing_bounds: frozenset[float] = frozenset()
     edges: tuple[float, ...] | None = None
     """The bucket edges there are (ms); None until they had to be asked for."""
@@ -120,7 +120,8 @@ def needed_from(book: Book, timing: Timing) -> float:
     """Where the next look must begin."""
     if not book.is_primed:
         return book.seen_until - timing.lookback_seconds
-    overlap = max(timing.overlap_seconds, 2 * book.target.window_seconds, 2 * book.interval_seconds)
+    slowest = max(book.target.window_seconds, book.interval_seconds, book.application_interval_seconds)
+    overlap = max(timing.overlap_seconds, 2 * slowest)
     return book.seen_until - min(overlap, timing.lookback_seconds)
 
 
@@ -152,7 +153,7 @@ def record(
         seen_until=end,
         memory=forget_before(memory, end - timing.memory_seconds),
         interval_seconds=found.interval_seconds or book.interval_seconds,
-        heard_at={**book.heard_at, **found.heard_at},
+        application_interval_seconds=found.application_interval_seconds or book.application_interval_seconds,
         missing_bounds=found.missing_bounds,
     )
     book = _write(book, found, increments)
@@ -176,7 +177,7 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         tally = carry if is_late else by_index.setdefault(_index(each.at, step), {})
         with_increment(tally, found.shares[each.series], each.amount)
     sampled = {_index(at, step) for at in found.requests_at if at > written_until + _TIMESTAMP_SLACK}
-    measurable = _measurable(book, found)
+    measurable = _measurable(book.target, found)
     windows = list(book.windows)
     for index in sorted(sampled | by_index.keys()):
         carry = dict(added(carry, by_index.get(index, {})))
@@ -196,29 +197,18 @@ def _index(at: float, step: float) -> int:
     return math.ceil((at - _TIMESTAMP_SLACK) / step)
 
 
-def _measurable(book: Book, found: SortedScrapes) -> tuple[str, ...]:
-    return tuple(each.name for each in book.target.objectives if _is_measurable(each, book, found))
+def _measurable(target: MetricTarget, found: SortedScrapes) -> tuple[str, ...]:
+    return tuple(each.name for each in target.objectives if _is_measurable(each, found))
 
 
-def _is_measurable(objective: Objective, book: Book, found: SortedScrapes) -> bool:
+def _is_measurable(objective: Objective, found: SortedScrapes) -> bool:
     match objective.kind:
         case ObjectiveKind.ERRORS:
             return True
         case ObjectiveKind.LATENCY:
             return found.has_histograms and objective.bound_ms not in found.missing_bounds
         case ObjectiveKind.TEMPLATE:
-            return any(not _is_silent(book, Slot(objective.name, arm)) for arm in (Arm.CANARY, Arm.STABLE))
-
-
-def _is_silent(book: Book, slot: Slot) -> bool:
-    """Whether nothing that counts the slot's requests was sampled lately."""
-    heard_at = book.heard_at.get(slot)
-    return heard_at is None or book.seen_until - heard_at > _patience(book) + _TIMESTAMP_SLACK
-
-
-def _patience(book: Book) -> float:
-    """For how long samples may fail to come before that is worth a word, in seconds."""
-    return max(2 * book.target.window_seconds, 3 * book.interval_seconds)
+            return any(Slot(objective.name, arm) in found.heard for arm in (Arm.CANARY, Arm.STABLE))
 
 
 def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
@@ -228,7 +218,7 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
         return NoData(NoDataReason.NOT_A_NUMBER, found.not_a_number, at)
     selector = book.queries.get(REQUESTS, REQUESTS)
     was_seen = any(memory.last for memory in book.memory.values())
-    patience = _patience(book) if was_seen else 0.0
+    patience = max(2 * book.target.window_seconds, 3 * book.interval_seconds) if was_seen else 0.0
     silence = at - book.written_until
     if silence > patience + _TIMESTAMP_SLACK:
         return NoData(NoDataReason.ABSENT, f"nothing was scraped for {silence:g} s of {selector}", at)
@@ -240,22 +230,23 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
         return NoData(NoDataReason.ABSENT, f"requests were scraped, but nothing of {histogram}", at)
     for objective in book.target.objectives:
         # Stable is not waited for: once it has no traffic, it may well have no events either.
-        if not objective.counts_requests and _is_silent(book, Slot(objective.name, Arm.CANARY)):
-            return NoData(NoDataReason.ABSENT, _unheard(book, objective), at)
+        if not objective.counts_requests and Slot(objective.name, Arm.CANARY) not in found.heard:
+            return NoData(NoDataReason.ABSENT, _unheard(objective, book.target, found), at)
     return None
 
 
-def _unheard(book: Book, objective: Objective) -> str:
+def _unheard(objective: Objective, target: MetricTarget, found: SortedScrapes) -> str:
     """Which events of the canary nothing was scraped of, by the labels that were looked for."""
-    template, canary = objective.template, book.target.canary_workload
+    template, canary = objective.template, target.canary_workload
     if template is None:
         return f"{objective.name} has no metric template"
     who = f'{template.workload_label}="{canary}"'
     if template.workload_label is None:
         who = f"a pod of {canary} as {template.pod_label}"
-    where = f'{template.namespace_label}="{book.target.key.namespace}" and {who}'
-    stable_too = _is_silent(book, Slot(objective.name, Arm.STABLE))
-    though = "" if stable_too else f", though of {book.target.stable_workload}"
+    where = f'{template.namespace_label}="{target.key.namespace}" and {who}'
+    though = (
+        f", though of {target.stable_workload}" if Slot(objective.name, Arm.STABLE) in found.heard else ""
+    )
     return f"{objective.name}: nothing of {template.total} was scraped with {where}{though}"
 
 

@@ -56,11 +56,12 @@ class SortedScrapes:
     """Whether any bucket was sampled."""
     requests_at: frozenset[float]
     """When proxies were scraped that had requests or buckets of the target."""
-    heard_at: Mapping[Slot, float]
-    """When what counts a slot's requests was sampled last."""
+    heard: frozenset[Slot]
+    """Of what something was sampled that counts its requests."""
     interval_seconds: float | None
-    """The shortest time between two scrapes of one proxy, or of one application where that is longer; None
-    when there were no two."""
+    """The shortest time between two scrapes of one proxy; None when there were no two."""
+    application_interval_seconds: float | None
+    """The same of the applications."""
     not_a_number: str | None
     """The first sample that is no count, in words."""
 
@@ -91,7 +92,7 @@ def sort_scrapes(
     """Sort what was sampled in (after, until]; ``series`` are those in the target's places."""
     values: dict[tuple[str, float], dict[str, float]] = {}
     shares_by_key: dict[str, Sequence[Share]] = {}
-    heard_at: dict[Slot, float] = {}
+    heard: set[Slot] = set()
     odd: str | None = None
     counted, missing = _with_whole_histograms(series, latency_bounds(target))
     for each in counted:
@@ -105,9 +106,7 @@ def sort_scrapes(
                 odd = odd or f"{each.labels.get('__name__')} is {sample.value} at {sample.at:.3f}"
                 continue
             values.setdefault((process, sample.at), {})[key] = sample.value
-            for part in parts:
-                if part.requests > 0:
-                    heard_at[part.slot] = max(sample.at, heard_at.get(part.slot, sample.at))
+            heard.update(part.slot for part in parts if part.requests > 0)
     requests_at = frozenset(at for process, at in values if not _is_application(process))
     for process in {process for process, _ in values}:
         for at in lives.get(process, Life()).up_at:
@@ -122,8 +121,9 @@ def sort_scrapes(
         missing_bounds=missing,
         has_histograms=any(each.labels.get("__name__") == BUCKETS and each.samples for each in series),
         requests_at=requests_at,
-        heard_at=heard_at,
-        interval_seconds=_interval(values),
+        heard=frozenset(heard),
+        interval_seconds=_shortest_gap(each for each in values if not _is_application(each[0])),
+        application_interval_seconds=_shortest_gap(each for each in values if _is_application(each[0])),
         not_a_number=odd,
     )
 
@@ -170,14 +170,14 @@ def _with_whole_histograms(
     return kept, frozenset(missing)
 
 
-def _interval(scraped: Iterable[tuple[str, float]]) -> float | None:
-    """The longer of the intervals at which proxies and applications are scraped."""
+def _shortest_gap(scraped: Iterable[tuple[str, float]]) -> float | None:
     times: dict[str, list[float]] = {}
     for process, at in scraped:
         times.setdefault(process, []).append(at)
-    shortest: dict[bool, float] = {}
-    for process, its_times in times.items():
-        kind = _is_application(process)
-        gaps = (later - earlier for earlier, later in pairwise(sorted(its_times)) if later > earlier)
-        shortest[kind] = min((*gaps, shortest.get(kind, math.inf)))
-    return max((gap for gap in shortest.values() if gap < math.inf), default=None)
+    gaps = (
+        later - earlier
+        for its_times in times.values()
+        for earlier, later in pairwise(sorted(its_times))
+        if later > earlier
+    )
+    return min(gaps, default=None)

@@ -157,26 +157,26 @@ def test_a_canary_that_is_scraped_no_more_is_no_data_after_a_few_intervals_thoug
     for at in range(-22, 14, 5):
         payments(world, at, (GOOD, 100 + at))
     collector = collector_for(world)
-    assert [look(collector, world, at, PAID).no_data for at in (17, 22, 27)] == [None] * 3
-    gone = look(collector, world, 32, PAID)
+    assert [look(collector, world, at, PAID).no_data for at in range(17, 42, 5)] == [None] * 5
+    gone = look(collector, world, 42, PAID)
     assert gone.no_data is not None
     assert gone.no_data.reason is NoDataReason.ABSENT
     assert "payments_total" in gone.no_data.detail
-    assert spans(gone)[-1] == (25, 30)
+    assert spans(gone)[-1] == (35, 40)
 
 
 def test_an_application_that_is_scraped_less_often_than_the_proxies_is_not_called_absent() -> None:
     world = MetricsWorld()
-    requests(world, *range(-301, 300, 5))
-    for at in range(-298, 300, 60):
+    requests(world, *range(-301, 480, 5))
+    for at in (-298, -238, -178, -118, -58, 2, 62, 122, 242, 302, 362, 422):  # One scrape failed, at 182.
         payments(world, at, (GOOD, 1000 + at))
     collector = collector_for(world)
-    for at in range(7, 300, 5):
+    for at in range(7, 480, 5):
         assert look(collector, world, at, PAID).no_data is None
     # Nothing in most windows is no evidence; in all of them together, everything is.
     found = canary(measured(collector, PAID), "payments")
-    assert sum(found, Counts(0, 0)) == Counts(300, 0)
-    assert found.count(Counts(60, 0)) == 5
+    assert sum(found, Counts(0, 0)) == Counts(480, 0)
+    assert (found.count(Counts(60, 0)), found.count(Counts(120, 0))) == (6, 1)
 
 
 def test_the_first_events_of_a_pod_that_is_as_old_as_the_step_are_counted_from_the_first() -> None:
