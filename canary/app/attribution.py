@@ -1,7 +1,8 @@
 """Attribution: which of a release's counts a series adds to. Pure, and linear in the series' increments.
 
 An objective's count of requests and of bad ones is a sum of increments with whole factors (``Share``). For a
-latency bound: requests = bucket(+Inf), bad = bucket(+Inf) - bucket(bound).
+latency bound: requests = bucket(+Inf), bad = bucket(+Inf) - bucket(bound). For a template: requests are what
+its total counts, bad ones what its bad counts; a series may be both.
 """
 
 import math
@@ -20,9 +21,15 @@ from canary.domain.istio_metrics import (
     is_hang_up,
     reached_no_workload,
 )
+from canary.domain.metric_template import MetricTemplate
 from canary.domain.plan import ObjectiveKind
+from canary.domain.pod_names import deployment_of
 
-__all__ = ["UNATTRIBUTED", "Arm", "Share", "Slot", "latency_bounds", "shares"]
+__all__ = ["UNATTRIBUTED", "Arm", "Place", "Share", "Slot", "latency_bounds", "places", "shares"]
+
+Place = tuple[str, str, str]
+"""Where series are found: a metric, one of its labels, and that label's value."""
+_HOST: Final = "destination_service"
 
 
 class Arm(StrEnum):
@@ -59,17 +66,24 @@ def latency_bounds(target: MetricTarget) -> frozenset[float]:
     return frozenset(each.bound_ms for each in target.objectives if each.bound_ms is not None)
 
 
+def places(target: MetricTarget) -> frozenset[Place]:
+    """Where all series of a target are; what else is there may be others'."""
+    found = {(metric, _HOST, host) for metric in (REQUESTS, BUCKETS) for host in target.hosts}
+    for template in (each.template for each in target.objectives if each.template is not None):
+        for counter in (template.total, template.bad):
+            found.add((counter.metric, template.namespace_label, target.key.namespace))
+    return frozenset(found)
+
+
 def shares(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     """What an event of this series adds to; empty for a series that is none of the target's business."""
-    if labels.get("destination_service") not in target.hosts:
-        return ()
     match labels.get("__name__"):
         case name if name == REQUESTS:
-            return _of_requests(labels, target)
+            return _of_requests(labels, target) if labels.get(_HOST) in target.hosts else ()
         case name if name == BUCKETS:
-            return _of_buckets(labels, target)
+            return _of_buckets(labels, target) if labels.get(_HOST) in target.hosts else ()
         case _:
-            return ()
+            return _by_templates(labels, target)
 
 
 def _of_requests(labels: Labels, target: MetricTarget) -> Sequence[Share]:
@@ -106,10 +120,35 @@ def _of_buckets(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     return found
 
 
+def _by_templates(labels: Labels, target: MetricTarget) -> Sequence[Share]:
+    found = []
+    for objective in target.objectives:
+        template = objective.template
+        if template is None:
+            continue
+        is_counted, is_bad = template.total.selects(labels), template.bad.selects(labels)
+        arm = _arm_by_template(labels, template, target) if is_counted or is_bad else None
+        if arm is not None:
+            found.append(Share(Slot(objective.name, arm), int(is_counted), int(is_bad)))
+    return found
+
+
+def _arm_by_template(labels: Labels, template: MetricTemplate, target: MetricTarget) -> Arm | None:
+    if labels.get(template.namespace_label) != target.key.namespace:
+        return None
+    if template.workload_label is not None:
+        return _arm_of(labels.get(template.workload_label), target)
+    return _arm_of(deployment_of(labels.get(template.pod_label, "")), target)
+
+
 def _arm(labels: Labels, target: MetricTarget) -> Arm | None:
     if labels.get("destination_workload_namespace", target.key.namespace) != target.key.namespace:
         return None
-    match labels.get("destination_workload"):
+    return _arm_of(labels.get("destination_workload"), target)
+
+
+def _arm_of(workload: str | None, target: MetricTarget) -> Arm | None:
+    match workload:
         case name if name == target.canary_workload:
             return Arm.CANARY
         case name if name == target.stable_workload:

@@ -4,8 +4,8 @@
 Promises:
 
 - windows follow each other without gap or overlap, on the release's grid, and never change once written;
-- a window in which nothing was scraped is not written as zero: it is passed over, which shows in the length
-  of the next window, whose first samples carry what happened since;
+- a window in which no requests were scraped is not written as zero: it is passed over, which shows in the
+  length of the next window, which carries what happened since;
 - increments belong to the window that holds their sample, or, when that is written already, to the next one.
 """
 
@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from canary.app.attribution import Slot
+from canary.app.attribution import Arm, Slot
 from canary.app.ports import Measurements, MetricTarget, Series
 from canary.app.scrapes import Life, SortedScrapes, sort_scrapes
 from canary.app.tally import Sum, Tally, added, settle, with_increment
 from canary.domain.counting import Increment, Memory, count, forget_before
 from canary.domain.istio_metrics import BUCKETS, REQUESTS
 from canary.domain.measurement import Measurement, NoData, NoDataReason, Window, grid_floor
+from canary.domain.plan import Objective, ObjectiveKind
 
 __all__ = [
     "Book",
@@ -75,7 +76,9 @@ class Book:
     memory: Memory = field(default_factory=dict)
     carry: Tally = field(default_factory=dict)
     interval_seconds: float = 0.0
-    """The targets' scrape interval as seen in their samples; 0 while unknown."""
+    """The proxies' scrape interval as seen in their samples; 0 while unknown."""
+    application_interval_seconds: float = 0.0
+    """The same of the applications."""
     windows: tuple[Measurement, ...] = ()
     missing_bounds: frozenset[float] = frozenset()
     edges: tuple[float, ...] | None = None
@@ -117,7 +120,8 @@ def needed_from(book: Book, timing: Timing) -> float:
     """Where the next look must begin."""
     if not book.is_primed:
         return book.seen_until - timing.lookback_seconds
-    overlap = max(timing.overlap_seconds, 2 * book.target.window_seconds, 2 * book.interval_seconds)
+    slowest = max(book.target.window_seconds, book.interval_seconds, book.application_interval_seconds)
+    overlap = max(timing.overlap_seconds, 2 * slowest)
     return book.seen_until - min(overlap, timing.lookback_seconds)
 
 
@@ -133,7 +137,7 @@ def record(
 ) -> Book:
     """Write every window up to ``at`` that has samples.
 
-    ``series`` are those of the target's hosts, in a range that begins at ``needed_from`` or earlier.
+    ``series`` are those in the target's places, in a range that begins at ``needed_from`` or earlier.
     """
     end = grid_floor(at, book.target.window_seconds)
     if end <= book.seen_until + _TIMESTAMP_SLACK:
@@ -149,6 +153,7 @@ def record(
         seen_until=end,
         memory=forget_before(memory, end - timing.memory_seconds),
         interval_seconds=found.interval_seconds or book.interval_seconds,
+        application_interval_seconds=found.application_interval_seconds or book.application_interval_seconds,
         missing_bounds=found.missing_bounds,
     )
     book = _write(book, found, increments)
@@ -163,7 +168,7 @@ def with_edges(book: Book, edges: tuple[float, ...]) -> Book:
 
 
 def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) -> Book:
-    """Append a measurement for each window after ``written_until`` that was sampled."""
+    """Append a measurement for each window after ``written_until`` in which requests were sampled."""
     step = book.target.window_seconds
     written_until, carry = book.written_until, dict(book.carry)
     by_index: dict[int, dict[Slot, Sum]] = {}
@@ -171,15 +176,14 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         is_late = each.at <= written_until + _TIMESTAMP_SLACK
         tally = carry if is_late else by_index.setdefault(_index(each.at, step), {})
         with_increment(tally, found.shares[each.series], each.amount)
-    sampled = {
-        _index(scrape.at, step)
-        for scrape in found.scrapes
-        if scrape.values and scrape.at > written_until + _TIMESTAMP_SLACK
-    }
+    sampled = {_index(at, step) for at in found.requests_at if at > written_until + _TIMESTAMP_SLACK}
     measurable = _measurable(book.target, found)
     windows = list(book.windows)
-    for index in sorted(sampled):
-        counts, unattributed, rest = settle(added(carry, by_index.get(index, {})), measurable)
+    for index in sorted(sampled | by_index.keys()):
+        carry = dict(added(carry, by_index.get(index, {})))
+        if index not in sampled:
+            continue
+        counts, unattributed, rest = settle(carry, measurable)
         carry = dict(rest)
         windows.append(Measurement(Window(written_until, index * step), counts, unattributed))
         written_until = index * step
@@ -194,11 +198,17 @@ def _index(at: float, step: float) -> int:
 
 
 def _measurable(target: MetricTarget, found: SortedScrapes) -> tuple[str, ...]:
-    return tuple(
-        each.name
-        for each in target.objectives
-        if each.bound_ms is None or (found.has_histograms and each.bound_ms not in found.missing_bounds)
-    )
+    return tuple(each.name for each in target.objectives if _is_measurable(each, found))
+
+
+def _is_measurable(objective: Objective, found: SortedScrapes) -> bool:
+    match objective.kind:
+        case ObjectiveKind.ERRORS:
+            return True
+        case ObjectiveKind.LATENCY:
+            return found.has_histograms and objective.bound_ms not in found.missing_bounds
+        case ObjectiveKind.TEMPLATE:
+            return any(Slot(objective.name, arm) in found.heard for arm in (Arm.CANARY, Arm.STABLE))
 
 
 def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
@@ -215,10 +225,29 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
     if found.missing_bounds:
         return _not_a_bucket(found.missing_bounds, book.edges, at)
     needs_histogram = any(each.bound_ms is not None for each in book.target.objectives)
-    if needs_histogram and not found.has_histograms and any(scrape.values for scrape in found.scrapes):
+    if needs_histogram and not found.has_histograms and found.requests_at:
         histogram = book.queries.get(BUCKETS, BUCKETS)
         return NoData(NoDataReason.ABSENT, f"requests were scraped, but nothing of {histogram}", at)
+    for objective in book.target.objectives:
+        # Stable is not waited for: once it has no traffic, it may well have no events either.
+        if not objective.counts_requests and Slot(objective.name, Arm.CANARY) not in found.heard:
+            return NoData(NoDataReason.ABSENT, _unheard(objective, book.target, found), at)
     return None
+
+
+def _unheard(objective: Objective, target: MetricTarget, found: SortedScrapes) -> str:
+    """Which events of the canary nothing was scraped of, by the labels that were looked for."""
+    template, canary = objective.template, target.canary_workload
+    if template is None:
+        return f"{objective.name} has no metric template"
+    who = f'{template.workload_label}="{canary}"'
+    if template.workload_label is None:
+        who = f"a pod of {canary} as {template.pod_label}"
+    where = f'{template.namespace_label}="{target.key.namespace}" and {who}'
+    though = (
+        f", though of {target.stable_workload}" if Slot(objective.name, Arm.STABLE) in found.heard else ""
+    )
+    return f"{objective.name}: nothing of {template.total} was scraped with {where}{though}"
 
 
 def _not_a_bucket(bounds: frozenset[float], edges: tuple[float, ...] | None, at: float) -> NoData:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from canary.app.attribution import Place, places
 from canary.app.book import (
     Book,
     Timing,
@@ -37,7 +38,6 @@ from canary.app.ports import (
     Telemetry,
 )
 from canary.app.scrapes import read_lives
-from canary.domain.istio_metrics import LIVES
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.plan import ServiceKey
 
@@ -150,13 +150,13 @@ class Collector:
             return _halves(replace(look, books=failed)) if refused else ()
         self._report("ok", begun)
         lives = read_lives(series)
-        by_host = _by_host(series)
+        by_place = _by_place(series, (place for book in look.books for place in places(book.target)))
         self._commit(
             (
                 book,
                 record(
                     book,
-                    [each for host in sorted(book.target.hosts) for each in by_host.get(host, ())],
+                    [each for place in sorted(places(book.target)) for each in by_place.get(place, ())],
                     lives,
                     look.at,
                     self._timing,
@@ -221,12 +221,16 @@ def _halves(look: Look) -> Sequence[Look]:
     return [replace(look, books=look.books[:middle]), replace(look, books=look.books[middle:])]
 
 
-def _by_host(series: Iterable[Series]) -> dict[str, list[Series]]:
-    by_host: dict[str, list[Series]] = {}
+def _by_place(series: Iterable[Series], wanted: Iterable[Place]) -> dict[Place, list[Series]]:
+    labels: dict[str, set[str]] = {}
+    for metric, label, _ in wanted:
+        labels.setdefault(metric, set()).add(label)
+    found: dict[Place, list[Series]] = {}
     for each in series:
-        if each.labels.get("__name__") not in LIVES:
-            by_host.setdefault(each.labels.get("destination_service", ""), []).append(each)
-    return by_host
+        metric = each.labels.get("__name__", "")
+        for label in labels.get(metric, ()):
+            found.setdefault((metric, label, each.labels.get(label, "")), []).append(each)
+    return found
 
 
 def _complains_of(book: Book, reason: NoDataReason) -> bool:

@@ -263,7 +263,7 @@ class Telemetry(Protocol):
         ...
 
     def query_finished(self, provider: str, outcome: str, seconds: float) -> None:
-        """One look at Prometheus ended, of up to three queries: ``ok`` or a NoData reason."""
+        """One look at Prometheus ended, of a query for each metric: ``ok`` or a NoData reason."""
         ...
 
 

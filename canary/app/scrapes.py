@@ -3,21 +3,27 @@
 Pure. A histogram's buckets count only where all that are needed of them were seen, because a bound's bucket
 that comes later than the total (a sharded remote write) would make every request look slow. A sample that is
 no count (NaN, infinite, negative) is left out, as if its scrape had failed, and reported.
+
+One scrape may bring the counts of two processes, a proxy's and an application's (Istio merges their metrics).
+They restart apart, so each has a life of its own.
 """
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
-from canary.app.attribution import Share, latency_bounds, shares
+from canary.app.attribution import Share, Slot, latency_bounds, shares
 from canary.app.ports import MetricTarget, Sample, Series
 from canary.domain.counting import Scrape
 from canary.domain.istio_metrics import (
     AGENT_START,
     BUCKETS,
     PROCESS_START,
+    REQUESTS,
     UP,
+    Labels,
     bucket_edge,
     scrape_target,
     series_key,
@@ -25,10 +31,13 @@ from canary.domain.istio_metrics import (
 
 __all__ = ["Life", "SortedScrapes", "read_lives", "sort_scrapes"]
 
+_APPLICATION: Final = "\x1fapplication"
+"""Ends the name of a process that is not a proxy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What is known of one target's process, by the time of the scrape."""
+    """What is known of one process, by the time of the scrape."""
 
     up_at: Collection[float] = ()
     started_at: Mapping[float, float] = field(default_factory=dict)
@@ -45,14 +54,20 @@ class SortedScrapes:
     """Latency bounds (ms) that are no edge of some histogram."""
     has_histograms: bool
     """Whether any bucket was sampled."""
+    requests_at: frozenset[float]
+    """When proxies were scraped that had requests or buckets of the target."""
+    heard: frozenset[Slot]
+    """Of what something was sampled that counts its requests."""
     interval_seconds: float | None
-    """The shortest time between two scrapes of one target; None when there were no two."""
+    """The shortest time between two scrapes of one proxy; None when there were no two."""
+    application_interval_seconds: float | None
+    """The same of the applications."""
     not_a_number: str | None
     """The first sample that is no count, in words."""
 
 
 def read_lives(series: Iterable[Series]) -> dict[str, Life]:
-    """By target: when it was up, and when its process started."""
+    """By process: when its target was up, and when it started itself."""
     up: dict[str, set[float]] = {}
     starts: dict[str, dict[str, dict[float, float]]] = {}
     for each in series:
@@ -64,43 +79,63 @@ def read_lives(series: Iterable[Series]) -> dict[str, Life]:
             known.update({sample.at: sample.value for sample in each.samples if _is_count(sample)})
     lives = {}
     for target in up.keys() | starts.keys():
-        by_name = starts.get(target, {})
-        started = by_name.get(AGENT_START) or by_name.get(PROCESS_START) or {}
-        lives[target] = Life(frozenset(up.get(target, ())), started)
+        by_name, up_at = starts.get(target, {}), frozenset(up.get(target, ()))
+        application = by_name.get(PROCESS_START) or {}
+        lives[target] = Life(up_at, by_name.get(AGENT_START) or application)
+        lives[target + _APPLICATION] = Life(up_at, application)
     return lives
 
 
 def sort_scrapes(
     series: Sequence[Series], lives: Mapping[str, Life], target: MetricTarget, after: float, until: float
 ) -> SortedScrapes:
-    """Sort what was sampled in (after, until]; ``series`` are those of the target's hosts."""
+    """Sort what was sampled in (after, until]; ``series`` are those in the target's places."""
     values: dict[tuple[str, float], dict[str, float]] = {}
     shares_by_key: dict[str, Sequence[Share]] = {}
+    heard: set[Slot] = set()
     odd: str | None = None
     counted, missing = _with_whole_histograms(series, latency_bounds(target))
     for each in counted:
         parts = shares(each.labels, target)
         if not parts:
             continue
-        key, scraped = series_key(each.labels), scrape_target(each.labels)
+        key, process = series_key(each.labels), _process(each.labels)
         shares_by_key[key] = parts
-        for sample in each.samples:
-            if not after < sample.at <= until:
-                continue
-            if _is_count(sample):
-                values.setdefault((scraped, sample.at), {})[key] = sample.value
-            else:
+        for sample in (sample for sample in each.samples if after < sample.at <= until):
+            if not _is_count(sample):
                 odd = odd or f"{each.labels.get('__name__')} is {sample.value} at {sample.at:.3f}"
-    for scraped in {scraped for scraped, _ in values}:
-        for at in lives.get(scraped, Life()).up_at:
+                continue
+            values.setdefault((process, sample.at), {})[key] = sample.value
+            heard.update(part.slot for part in parts if part.requests > 0)
+    requests_at = frozenset(at for process, at in values if not _is_application(process))
+    for process in {process for process, _ in values}:
+        for at in lives.get(process, Life()).up_at:
             if after < at <= until:
-                values.setdefault((scraped, at), {})
-    scrapes = tuple(
-        Scrape(scraped, at, found, lives.get(scraped, Life()).started_at.get(at))
-        for (scraped, at), found in values.items()
+                values.setdefault((process, at), {})
+    return SortedScrapes(
+        scrapes=tuple(
+            Scrape(process, at, found, lives.get(process, Life()).started_at.get(at))
+            for (process, at), found in values.items()
+        ),
+        shares=shares_by_key,
+        missing_bounds=missing,
+        has_histograms=any(each.labels.get("__name__") == BUCKETS and each.samples for each in series),
+        requests_at=requests_at,
+        heard=frozenset(heard),
+        interval_seconds=_shortest_gap(each for each in values if not _is_application(each[0])),
+        application_interval_seconds=_shortest_gap(each for each in values if _is_application(each[0])),
+        not_a_number=odd,
     )
-    has_histograms = any(each.labels.get("__name__") == BUCKETS and each.samples for each in series)
-    return SortedScrapes(scrapes, shares_by_key, missing, has_histograms, _shortest_gap(scrapes), odd)
+
+
+def _process(labels: Labels) -> str:
+    """What counts a series and loses its counts when it restarts."""
+    target = scrape_target(labels)
+    return target if labels.get("__name__") in (REQUESTS, BUCKETS) else target + _APPLICATION
+
+
+def _is_application(process: str) -> bool:
+    return process.endswith(_APPLICATION)
 
 
 def _is_count(sample: Sample) -> bool:
@@ -135,10 +170,10 @@ def _with_whole_histograms(
     return kept, frozenset(missing)
 
 
-def _shortest_gap(scrapes: Iterable[Scrape]) -> float | None:
+def _shortest_gap(scraped: Iterable[tuple[str, float]]) -> float | None:
     times: dict[str, list[float]] = {}
-    for scrape in scrapes:
-        times.setdefault(scrape.target, []).append(scrape.at)
+    for process, at in scraped:
+        times.setdefault(process, []).append(at)
     gaps = (
         later - earlier
         for its_times in times.values()

@@ -53,9 +53,16 @@ def start_step(evidence: Evidence) -> Evidence:
     return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING)
 
 
-def with_no_data(evidence: Evidence, no_data: NoData) -> Evidence:
-    """Note that the latest look brought nothing; the next measurement that is folded clears it."""
-    return replace(evidence, no_data=no_data)
+def with_no_data(evidence: Evidence, no_data: NoData | None) -> Evidence:
+    """Note what the latest look lacked; the next measurement that is folded clears it.
+
+    ``None`` is a look that lacked nothing. Since when something is lacking is kept through measurements that
+    come without it.
+    """
+    if no_data is not None:
+        since = evidence.no_data_since
+        return replace(evidence, no_data=no_data, no_data_since=no_data.at if since is None else since)
+    return evidence if evidence.no_data is not None else replace(evidence, no_data_since=None)
 
 
 def fold(
@@ -77,7 +84,9 @@ def fold(
         return evidence
     wanted = {item.name for item in plan.objectives}
     counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
-    heard = any(counts.canary.requests for counts in counted.values())
+    # Events of a template are no requests: a canary that works off a queue may be getting none.
+    requests = {item.name for item in plan.objectives if item.counts_requests}
+    heard = any(counts.canary.requests for name, counts in counted.items() if name in requests)
     in_step = window.start >= step_since - GRID_TOLERANCE_SECONDS
     return replace(
         evidence,
@@ -209,7 +218,8 @@ def _baking(case: _Case) -> _Answer | None:
     bake_seconds = case.plan.steps[case.progress.step_index].bake_seconds
     if case.progress.measured_seconds >= bake_seconds - GRID_TOLERANCE_SECONDS:
         return None
-    requests = max((_in_step(case, item.name).canary.requests for item in case.plan.objectives), default=0)
+    counted = [item.name for item in case.plan.objectives if item.counts_requests]
+    requests = max((_in_step(case, name).canary.requests for name in counted), default=0)
     sentence = sentences.baking(case.progress, bake_seconds, requests)
     return _Answer(Outcome.HOLD, Reason.BAKING, sentence)
 
@@ -223,12 +233,12 @@ def _without_requests(case: _Case) -> _Answer | None:
     for objective, finding in zip(case.plan.objectives, case.findings, strict=True):
         counts = _in_step(case, objective.name)
         if counts.canary.requests < case.plan.min_requests:
-            subject = sentences.subject_of(finding)
-            sentence = sentences.too_few_requests(case.progress, counts.canary.requests, subject)
+            sentence = sentences.too_few_requests(case.progress, counts.canary.requests, finding)
             return _Answer(Outcome.HOLD, Reason.TOO_FEW_REQUESTS, sentence, objective.name)
         weight = case.plan.steps[case.progress.step_index].weight
         if weight < 100 and not counts.stable.requests:
-            return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentences.no_stable_traffic(case.progress))
+            sentence = sentences.no_stable_traffic(case.progress, finding)
+            return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentence, objective.name)
     return None
 
 

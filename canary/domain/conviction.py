@@ -83,6 +83,7 @@ def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
         bound_ms=objective.bound_ms,
         log_evidence_slo=weighed.log_by_test[test_name(objective.name, Doubt.OBJECTIVE)],
         log_evidence_stable=weighed.log_by_test[test_name(objective.name, Doubt.COMPARISON)],
+        kind=objective.kind,
     )
 
 

@@ -77,8 +77,7 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
             window_seconds=release.window_seconds,
             step_since=release.step_since,
         )
-    if observation.no_data is not None:
-        evidence = with_no_data(evidence, observation.no_data)
+    evidence = with_no_data(evidence, observation.no_data)
     verdict = judge(
         evidence,
         release.plan,

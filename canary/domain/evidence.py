@@ -35,6 +35,8 @@ class Evidence:
     """By objective: counts since the release began."""
     step_unattributed: Counts = NOTHING
     last_canary_request_at: float | None = None
-    """End of the last window in which the canary had a request."""
+    """End of the last window in which the canary had a request; events of a template are none."""
     no_data: NoData | None = None
-    """Set while the latest look brought nothing; cleared by the next measurement."""
+    """Set while the latest look brought nothing, or not all; cleared by the next measurement."""
+    no_data_since: float | None = None
+    """Since when no look has brought everything, Unix seconds; None while they do."""

@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from canary.domain.istio_metrics import BUCKETS, LIVES, REQUESTS
+
 __all__ = ["Counter", "MetricTemplate"]
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}", re.ASCII)
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,199}", re.ASCII)
+_MEASURED_ALREADY: Final = frozenset({REQUESTS, BUCKETS})
+"""A template would fetch what error rate and latency must not see, such as the other reporter's series."""
 _MOST_VALUES: Final = 50
 _LONGEST_VALUE: Final = 200
 
@@ -28,6 +32,13 @@ class Counter:
     def __post_init__(self) -> None:
         if not _METRIC.fullmatch(self.metric):
             raise ValueError("metric: write the name of a counter, such as payments_total")
+        if self.metric in _MEASURED_ALREADY:
+            raise ValueError(
+                f"metric: {self.metric} is what error rate and latency are measured by; "
+                "write a counter of the application's own, such as payments_total"
+            )
+        if self.metric in LIVES:
+            raise ValueError(f"metric: {self.metric} is no counter; write one, such as payments_total")
         for label, values in self.where.items():
             if not _LABEL.fullmatch(label) or label == "__name__":
                 raise ValueError("where: write names of labels, such as result")
@@ -37,6 +48,11 @@ class Counter:
                 raise ValueError(
                     f"where.{label}: write printable values of at most {_LONGEST_VALUE} characters"
                 )
+
+    def __str__(self) -> str:
+        """As people write it: ``payments_total{result="failed|refused"}``."""
+        where = ", ".join(f'{label}="{"|".join(values)}"' for label, values in self.where.items())
+        return f"{self.metric}{{{where}}}" if where else self.metric
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels (``__name__`` included) is one of those that are counted."""
@@ -62,7 +78,7 @@ class MetricTemplate:
 
     def __post_init__(self) -> None:
         for label in (self.namespace_label, self.pod_label, self.workload_label):
-            if label is not None and not _LABEL.fullmatch(label):
+            if label is not None and (not _LABEL.fullmatch(label) or label == "__name__"):
                 raise ValueError("write the name of a label, such as namespace, pod or workload")
         if self.total == self.bad:
             raise ValueError("total and bad are the same series: everything would be bad")

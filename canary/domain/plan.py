@@ -66,6 +66,11 @@ class Objective:
     template: MetricTemplate | None = None
     """For a template: what is counted, as it was defined when the release began."""
 
+    @property
+    def counts_requests(self) -> bool:
+        """Whether what it counts are the requests to the service; a template may count anything."""
+        return self.kind is not ObjectiveKind.TEMPLATE
+
 
 class Gate(StrEnum):
     """A point where a person must say yes."""

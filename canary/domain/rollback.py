@@ -138,7 +138,10 @@ def _out_of_time(release: Release, now: float) -> Cause | None:
     verdict = release.verdict
     if verdict is None or verdict.reason not in LACK_OF_EVIDENCE:
         return None
-    fleeting = verdict.reason is Reason.NO_DATA and now - release.evidence.evaluated_until < LASTING_SECONDS
+    evidence = release.evidence
+    # Windows may well come while the data of one objective does not.
+    lacking_since = min(evidence.evaluated_until, evidence.no_data_since or evidence.evaluated_until)
+    fleeting = verdict.reason is Reason.NO_DATA and now - lacking_since < LASTING_SECONDS
     if fleeting or release.plan.on_no_data is not OnNoData.ROLLBACK:
         return None
     return Cause(Reason.DEADLINE_EXCEEDED, f"no verdict in time: {verdict.sentence}")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from canary.domain.duration import format_duration
 from canary.domain.measurement import Counts, NoData
-from canary.domain.plan import OnNoData, Plan
+from canary.domain.plan import ObjectiveKind, OnNoData, Plan
 from canary.domain.verdict import Finding, Interval
 
 __all__ = [
@@ -52,7 +52,9 @@ class Progress:
 
 
 def subject_of(finding: Finding) -> str:
-    """Name what an objective bounds."""
+    """Name what an objective bounds; by a template, that is what its owner calls it."""
+    if finding.kind is ObjectiveKind.TEMPLATE:
+        return finding.objective
     if finding.bound_ms is None:
         return "error rate"
     return f"requests slower than {finding.bound_ms:g} ms"
@@ -79,9 +81,10 @@ def lost_on_the_way(
     counts: Counts, interval: Interval, allowed: float, log_evidence: float, windows: int
 ) -> str:
     """Fail: too many requests failed before they reached any workload."""
+    share = _share(counts, interval, ObjectiveKind.ERRORS)
     return (
-        f"FAIL requests that reached no workload: {_share(counts, interval)}; at most {percent(allowed)} is "
-        f"allowed. If that were kept, {_strength(log_evidence, windows)}"
+        f"FAIL requests that reached no workload: {share}; at most {percent(allowed)} is allowed. "
+        f"If that were kept, {_strength(log_evidence, windows)}"
     )
 
 
@@ -132,8 +135,9 @@ def baking(progress: Progress, bake_seconds: float, requests: int) -> str:
     )
 
 
-def too_few_requests(progress: Progress, requests: int, subject: str) -> str:
+def too_few_requests(progress: Progress, requests: int, finding: Finding) -> str:
     """Hold: not enough of the canary's requests were counted for an objective in this step."""
+    events = _events(finding.kind)
     missing = progress.plan.min_requests - requests
     if requests and progress.measured_seconds > 0:
         rate = requests / progress.measured_seconds
@@ -142,8 +146,9 @@ def too_few_requests(progress: Progress, requests: int, subject: str) -> str:
     else:
         wait = "and none has come yet"
     return (
-        f"HOLD too few requests ({subject}): {requests} of at least {progress.plan.min_requests} canary "
-        f"requests were counted in {progress}; {missing} more are needed, {wait}."
+        f"HOLD too few {events} ({subject_of(finding)}): {requests} of at least "
+        f"{progress.plan.min_requests} canary {events} were counted in {progress}; {missing} more are "
+        f"needed, {wait}."
     )
 
 
@@ -156,11 +161,12 @@ def no_traffic(progress: Progress, silent_seconds: float | None) -> str:
     return f"HOLD no traffic: the canary {heard} in {progress}. Silence is not health; it waits for requests."
 
 
-def no_stable_traffic(progress: Progress) -> str:
-    """Hold: stable should get a part of the requests, and none was counted."""
+def no_stable_traffic(progress: Progress, finding: Finding) -> str:
+    """Hold: stable should get a part of the requests, and none was counted for an objective."""
+    none = "no request to stable" if finding.kind is not ObjectiveKind.TEMPLATE else "no event of stable"
     return (
-        f"HOLD no traffic: no request to stable was counted in {progress}, so there is nothing to compare "
-        "the canary with. Check that stable's metrics are scraped."
+        f"HOLD no traffic ({subject_of(finding)}): {none} was counted in {progress}, so there is nothing to "
+        "compare the canary with. Check that stable's metrics are scraped."
     )
 
 
@@ -213,16 +219,23 @@ def _strength(log_evidence: float, windows: int) -> str:
 
 
 def _both(finding: Finding) -> str:
-    canary = _share(finding.canary, finding.canary_interval)
-    return f"canary {canary} vs stable {_share(finding.stable, finding.stable_interval)}"
+    canary = _share(finding.canary, finding.canary_interval, finding.kind)
+    return f"canary {canary} vs stable {_share(finding.stable, finding.stable_interval, finding.kind)}"
 
 
-def _share(counts: Counts, interval: Interval) -> str:
+def _share(counts: Counts, interval: Interval, kind: ObjectiveKind) -> str:
     ratio = counts.bad_ratio
     if ratio is None:
-        return "unknown (no requests)"
+        return f"unknown (no {_events(kind)})"
     bounds = f"[{_number(interval.low)}, {_number(interval.high)}]"
-    return f"{percent(ratio)} {bounds} ({counts.bad} of {counts.requests})"
+    # "payments: 12 of 400" would leave open whether the 12 went well.
+    bad = " bad" if kind is ObjectiveKind.TEMPLATE else ""
+    return f"{percent(ratio)} {bounds} ({counts.bad} of {counts.requests}{bad})"
+
+
+def _events(kind: ObjectiveKind) -> str:
+    """What an objective counts, in the plural."""
+    return "events" if kind is ObjectiveKind.TEMPLATE else "requests"
 
 
 def _whole(progress: Progress) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from canary.domain.measurement import Counts
+from canary.domain.plan import ObjectiveKind
 
 __all__ = ["Finding", "Interval", "Outcome", "Reason", "Verdict"]
 
@@ -77,6 +78,7 @@ class Finding:
     """Natural log of w*E of the test against the objective's bound."""
     log_evidence_stable: float
     """Natural log of w*E of the test against stable."""
+    kind: ObjectiveKind = ObjectiveKind.ERRORS
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def explain_text(explanation: Explanation) -> str:
     """Return the whole explanation."""
     parts = [
         _summary(explanation),
-        ("Objectives, counted since this step began", _objectives(explanation.view)),
+        ("Objectives, counted since this step began", _objectives(explanation)),
         ("Evidence against the canary", _evidence(explanation.stored.release)),
         ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
@@ -160,10 +160,18 @@ def _summary(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
-def _objectives(view: LiveView) -> str:
+def _objectives(explanation: Explanation) -> str:
+    planned = explanation.stored.release.plan.objectives
+    counters = {item.name: str(item.template.bad) for item in planned if item.template is not None}
     rows = [
-        (item.name, item.subject, str(item.canary), str(item.stable), percent(item.max_bad_ratio))
-        for item in view.objectives
+        (
+            item.name,
+            counters.get(item.name, item.subject),
+            str(item.canary),
+            str(item.stable),
+            percent(item.max_bad_ratio),
+        )
+        for item in explanation.view.objectives
     ]
     return table(("OBJECTIVE", "BAD IS", "CANARY", "STABLE", "AT MOST"), rows) if rows else ""
 

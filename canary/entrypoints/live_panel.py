@@ -103,7 +103,7 @@ def _objectives(view: LiveView) -> Table:
     """Two lines for each objective, canary above stable; the numbers never fold, the words may."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("OBJECTIVE", overflow="fold")
-    for name in ("", "BAD REQUESTS", "EVIDENCE"):
+    for name in ("", "BAD", "EVIDENCE"):
         table.add_column(name, no_wrap=True)
     for item in view.objectives:
         table.add_row(

@@ -60,7 +60,7 @@ class Arm:
     @property
     def numbers(self) -> str:
         """What the fraction is made of: ``23 of 1000``."""
-        return f"{self.counts.bad} of {self.counts.requests}" if self.counts.requests else "no requests"
+        return f"{self.counts.bad} of {self.counts.requests}" if self.counts.requests else "nothing counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ObjectiveView:
 
     name: str
     subject: str
-    """What is bounded: ``error rate``, ``requests slower than 500 ms``."""
+    """What is bounded: ``error rate``, ``requests slower than 500 ms``, a template objective's name."""
     canary: Arm
     stable: Arm
     max_bad_ratio: float
@@ -179,11 +179,14 @@ def _is_judged(release: Release) -> bool:
 
 
 def _observed_share(release: Release) -> float | None:
-    """Each objective counts the same requests; the one that counted most has seen them all."""
-    counts = [
-        (item.canary.requests, item.canary.requests + item.stable.requests)
-        for item in release.evidence.step_counts.values()
+    """Each objective counts the same requests, but for templates; the one that counted most has seen all."""
+    by_name = release.evidence.step_counts
+    seen = [
+        by_name[item.name]
+        for item in release.plan.objectives
+        if item.counts_requests and item.name in by_name
     ]
+    counts = [(item.canary.requests, item.canary.requests + item.stable.requests) for item in seen]
     canary, total = max(counts, key=lambda pair: pair[1], default=(0, 0))
     return 100.0 * canary / total if total else None
 

@@ -1,8 +1,9 @@
 """The application of the sandbox's pods: `python -m canary.sandbox.application --behaviour "errors=20%"`.
 
 Answers every path with a small JSON body (version, pod), also named in the headers `x-sandbox-version` and
-`x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness: it is always fast
-and never counts as a request. SIGTERM drains: readiness fails, requests are served until none has come for
+`x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
+application's own counter: each request is an order, `orders_total{result="ok|failed"}`. Both are always fast
+and never count as requests. SIGTERM drains: readiness fails, requests are served until none has come for
 `--drain-quiet` seconds (so the traffic has been taken away), at most `--drain-limit` seconds; then the
 process exits with 0. A second SIGTERM exits at once.
 
@@ -18,6 +19,8 @@ import os
 import random
 import signal
 import sys
+import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +29,9 @@ from canary.sandbox.files import replace_text
 
 _MAX_REQUEST_BYTES = 65536
 _HEALTH_PATH = b"/healthz"
+_METRICS_PATH = b"/metrics"
+_JSON = "application/json"
+_EXPOSITION = "text/plain; version=0.0.4"
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -44,7 +50,7 @@ class Drain:
 
 
 class Application:
-    """State shared by all connections: readiness, the random source, the observed rate."""
+    """State shared by all connections: readiness, the random sources, the observed rate, the orders."""
 
     def __init__(self, behaviour: Behaviour, version: str, pod: str, seed: int) -> None:
         self.behaviour = behaviour
@@ -54,6 +60,10 @@ class Application:
         self.in_flight = 0
         self.last_request = 0.0
         self._random = random.Random(seed)  # noqa: S311 - a repeatable pattern is the point
+        # Of their own, so that orders do not shift the pattern of errors.
+        self._order_random = random.Random(seed + 1)  # noqa: S311 - the same
+        self._orders: Counter[str] = Counter()
+        self._started_at = time.time()
         self._rate = RequestRate()
         self._ready_at = asyncio.get_running_loop().time() + behaviour.ready_after_seconds
 
@@ -71,7 +81,21 @@ class Application:
         slow = self._random.random() < behaviour.latency_share
         if self._rate.per_second(now) <= behaviour.slow_above_per_second:
             slow = False
+        fails_order = self._order_random.random() < behaviour.failed_order_share
+        self._orders["failed" if fails_order else "ok"] += 1
         return behaviour.error_status if fails else 200, behaviour.latency_seconds if slow else 0.0
+
+    def metrics(self) -> str:
+        """The orders in Prometheus' text format; a result is there from its first order on."""
+        lines = [
+            "# TYPE process_start_time_seconds gauge",
+            f"process_start_time_seconds {self._started_at:.3f}",
+        ]
+        lines += ["# TYPE orders_total counter"]
+        lines += [
+            f'orders_total{{result="{result}"}} {count}' for result, count in sorted(self._orders.items())
+        ]
+        return "\n".join([*lines, ""])
 
     async def drained(self, drain: Drain) -> None:
         """Fail readiness, then return when traffic has gone and all is answered, or at the limit."""
@@ -136,9 +160,15 @@ class Connection(asyncio.Protocol):
     def _answer(self, path: bytes) -> None:
         loop = asyncio.get_running_loop()
         application = self._application
-        if path.partition(b"?")[0] == _HEALTH_PATH:
-            self._write(200 if application.is_ready(loop.time()) else 503)
-            return
+        match path.partition(b"?")[0]:
+            case name if name == _HEALTH_PATH:
+                self._write(200 if application.is_ready(loop.time()) else 503)
+                return
+            case name if name == _METRICS_PATH:
+                self._write(200, application.metrics(), _EXPOSITION)
+                return
+            case _:
+                pass
         status, delay_seconds = application.judge(loop.time())
         if delay_seconds:
             application.in_flight += 1
@@ -153,16 +183,17 @@ class Connection(asyncio.Protocol):
         self._write(status)
         self._serve()
 
-    def _write(self, status: int) -> None:
+    def _write(self, status: int, body: str | None = None, content_type: str = _JSON) -> None:
         if self._transport is None:
             return
         application = self._application
+        body = application.body if body is None else body
         last = "connection: close\r\n" if application.draining else ""
         head = (
-            f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(application.body)}\r\n{application.headers}{last}\r\n"
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\ncontent-type: {content_type}\r\n"
+            f"content-length: {len(body)}\r\n{application.headers}{last}\r\n"
         )
-        self._transport.write((head + application.body).encode())
+        self._transport.write((head + body).encode())
         if application.draining:
             self._transport.close()
 

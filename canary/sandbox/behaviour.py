@@ -7,6 +7,8 @@
     latency=800ms@50%                every other request, at random, takes 800 ms
     latency=700ms slow-above=30/s    takes 700 ms while this process gets more than 30 requests per second, as
                                      a service does that is fine with a little traffic but not with much
+    failed-orders=20%                a fifth of the orders fails behind answers of 200: only the application's
+                                     own counter tells
     ready-after=3s, never-ready      readiness comes late, or never
     crash-after=5s                   the process ends with code 1
 
@@ -34,6 +36,7 @@ class Behaviour:
     latency_seconds: float = 0.0
     latency_share: float = 1.0
     slow_above_per_second: float = 0.0
+    failed_order_share: float = 0.0
     ready_after_seconds: float = 0.0
     never_ready: bool = False
     crash_after_seconds: float | None = None
@@ -94,6 +97,10 @@ def _slow_above(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, slow_above_per_second=rate)
 
 
+def _failed_orders(behaviour: Behaviour, value: str, word: str) -> Behaviour:
+    return replace(behaviour, failed_order_share=_share(value, word, "failed-orders=20%"))
+
+
 def _ready_after(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, ready_after_seconds=_seconds(value, word, "ready-after=3s"))
 
@@ -112,6 +119,7 @@ _WORDS: dict[str, Callable[[Behaviour, str, str], Behaviour]] = {
     "status": _status,
     "latency": _latency,
     "slow-above": _slow_above,
+    "failed-orders": _failed_orders,
     "ready-after": _ready_after,
     "never-ready": _never_ready,
     "crash-after": _crash_after,

@@ -101,14 +101,16 @@ class Sandbox:
         # Started in the order that lets the slow ones (the two Python processes) start while the others are
         # waited for.
         api = self._start_api_server() if self._control_plane is None else None
-        envoy_directory = self.directory / "envoy"
+        envoy_directory, node_directory = self.directory / "envoy", self.directory / "node"
+        # Prometheus watches it from its start.
+        node_directory.mkdir()
         self._envoy = envoy_when_ready(start_envoy(self.processes, envoy_directory), envoy_directory)
         node = self.processes.start(
             "node",
             self._module(
                 "node",
                 f"--kubeconfig={self.kubeconfig}",
-                f"--directory={self.directory / 'node'}",
+                f"--directory={node_directory}",
                 f"--envoy-directory={envoy_directory}",
                 f"--envoy-admin={self._envoy.admin_url}",
                 f"--note={self._note}",
@@ -119,6 +121,7 @@ class Sandbox:
             self.directory / "prometheus",
             self._envoy.admin_url,
             self._scrape_interval_seconds,
+            node_directory,
         )
         if api is None:
             wait_until(lambda: read_note(self._note), node, _START_SECONDS)

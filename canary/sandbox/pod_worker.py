@@ -16,9 +16,10 @@ from pathlib import Path
 
 from canary.app.errors import ConflictError, NotFound, WorldError
 from canary.sandbox.api import Json, JsonApi
-from canary.sandbox.files import read_if_there
+from canary.sandbox.files import read_if_there, replace_json
 from canary.sandbox.pod_status import PodView, backoff_seconds, pod_status
 from canary.sandbox.processes import Child, Processes, ProcessFailed
+from canary.sandbox.prometheus import TARGETS_SUFFIX, pod_targets
 from canary.sandbox.routes import ADDRESS_ANNOTATION
 
 _ROUND_SECONDS = 0.1
@@ -49,6 +50,7 @@ class PodWorker:
         self._path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
         self._uid = pod["metadata"]["uid"]
         self._address_file = node.directory / f"{self._uid}.address"
+        self._targets_file = node.directory / f"{self._uid}{TARGETS_SUFFIX}"
         self._view = PodView(pod_ip=pod_ip, host_ip="127.0.0.1", began_at=_now())
         self._reported: tuple[PodView, str] | None = None
         self._address = ""
@@ -132,6 +134,9 @@ class PodWorker:
         address = read_if_there(self._address_file)
         if address is None:
             return
+        if address != self._address:
+            metadata = self._pod["metadata"]
+            replace_json(self._targets_file, pod_targets(address, metadata["namespace"], metadata["name"]))
         self._address = address
         if _is_ready(address):
             self._failed_probes = 0
@@ -185,6 +190,7 @@ class PodWorker:
             self._view = replace(self._view, exit_code=code, finished_at=_now())
             self._node.processes.forget(self._child)
         self._address_file.unlink(missing_ok=True)
+        self._targets_file.unlink(missing_ok=True)
         deadline = time.monotonic() + _DEFAULT_GRACE_SECONDS
         while not self._gone and time.monotonic() < deadline:
             try:

@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback that scrapes the sandbox's Envoy and stores Istio's metrics, nothing else.
+"""A real Prometheus on loopback; it scrapes the sandbox's Envoy for Istio's metrics and the pods for theirs.
 
 The relabelling only finishes what envoy_config.py begins: names lose Envoy's prefix, empty labels become
 "unknown" as in Istio, and a request without a cluster is booked on the service whose virtual host it met.
@@ -20,6 +20,8 @@ from canary.sandbox.ports import free_port
 from canary.sandbox.processes import Child, Processes, ProcessFailed, wait_until
 
 JOB = "istio-proxy"
+PODS_JOB = "pods"
+TARGETS_SUFFIX = ".targets.json"
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 2.0
 _UNKNOWN_WHEN_EMPTY = (
@@ -58,8 +60,19 @@ def prometheus_binary() -> str:
     return path
 
 
-def scrape_configuration(envoy_admin_url: str, interval_seconds: float = 1.0) -> Json:
-    """Prometheus' configuration file (JSON is YAML), scraping one Envoy."""
+def pod_targets(address: str, namespace: str, pod: str) -> list[Json]:
+    """What a file in the directory of pods says: where a pod is scraped, and the labels of its target."""
+    return [{"targets": [address], "labels": {"namespace": namespace, "pod": pod}}]
+
+
+def scrape_configuration(
+    envoy_admin_url: str, interval_seconds: float = 1.0, pods: Path | None = None
+) -> Json:
+    """Prometheus' configuration file (JSON is YAML), scraping one Envoy and what the files in `pods` name."""
+    of_pods = {
+        "job_name": PODS_JOB,
+        "file_sd_configs": [{"files": [f"{pods}/*{TARGETS_SUFFIX}"], "refresh_interval": "1s"}],
+    }
     return {
         "global": {
             "scrape_interval": _milliseconds(interval_seconds),
@@ -72,22 +85,27 @@ def scrape_configuration(envoy_admin_url: str, interval_seconds: float = 1.0) ->
                 "params": {"filter": [rf"^{METRIC_PREFIX}\."]},
                 "static_configs": [{"targets": [urlsplit(envoy_admin_url).netloc]}],
                 "metric_relabel_configs": _relabelling(),
-            }
+            },
+            *([of_pods] if pods is not None else []),
         ],
     }
 
 
 def start_prometheus(
-    processes: Processes, directory: Path, envoy_admin_url: str, interval_seconds: float = 1.0
+    processes: Processes,
+    directory: Path,
+    envoy_admin_url: str,
+    interval_seconds: float = 1.0,
+    pods: Path | None = None,
 ) -> Prometheus:
-    """Start Prometheus with its data in `directory` and wait until it answers.
+    """Start Prometheus with its data in `directory` and wait until it answers; `pods` holds their targets.
 
     Raises PrometheusMissing or ProcessFailed.
     """
     binary = prometheus_binary()
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "prometheus.json"
-    replace_json(configuration, scrape_configuration(envoy_admin_url, interval_seconds))
+    replace_json(configuration, scrape_configuration(envoy_admin_url, interval_seconds, pods))
     for attempt in range(1, _ATTEMPTS + 1):
         port = free_port()
         child = processes.start("prometheus", _arguments(binary, directory, configuration, port))

@@ -8,14 +8,21 @@ from dataclasses import dataclass, field, replace
 from canary.app.book import Timing
 from canary.app.collector import Collector
 from canary.app.ports import Measurements, MetricsUnavailable, MetricTarget, Sample, Series
-from canary.domain.istio_metrics import BUCKETS, PROCESS_START, REQUESTS, UP
+from canary.domain.istio_metrics import BUCKETS, LIVES, PROCESS_START, REQUESTS, UP
 from canary.domain.measurement import Counts, NoData, NoDataReason
+from canary.domain.metric_template import Counter as TemplateCounter
+from canary.domain.metric_template import MetricTemplate
 from canary.domain.plan import Objective, ObjectiveKind, ServiceKey
 
 EPOCH = 1_700_000_000.0
 HOST = "checkout.shop.svc.cluster.local"
 ERRORS = Objective("errors", ObjectiveKind.ERRORS, 0.01)
 LATENCY = Objective("latency", ObjectiveKind.LATENCY, 0.01, bound_ms=500)
+PAYMENT_TEMPLATE = MetricTemplate(
+    total=TemplateCounter("payments_total"),
+    bad=TemplateCounter("payments_total", {"result": ("failed", "lost")}),
+)
+PAYMENTS = Objective("payments", ObjectiveKind.TEMPLATE, 0.005, template=PAYMENT_TEMPLATE)
 TARGET = MetricTarget(
     key=ServiceKey("shop", "checkout"),
     release="checkout-abc",
@@ -44,6 +51,16 @@ def request_labels(workload: str = "checkout-canary", code: str = "200", **more:
 def bucket_labels(le: str, workload: str = "checkout-canary", **more: str) -> dict[str, str]:
     """Istio's labels of a bucket of the latency histogram."""
     return {**request_labels(workload, **more), "__name__": BUCKETS, "le": le}
+
+
+def payment_labels(result: str = "ok", **more: str) -> dict[str, str]:
+    """The labels of an application's own counter; its pod and namespace are those of its scrape target."""
+    return {"__name__": "payments_total", "result": result, **more}
+
+
+def pod_of(workload: str, number: int = 0, namespace: str = "shop") -> dict[str, str]:
+    """The labels of a pod as a scrape target."""
+    return {"namespace": namespace, "pod": f"{workload}-5d9c7b8f6d-x7k2{'bcdfghjklmnpqrstvwxz'[number]}"}
 
 
 @dataclass
@@ -76,16 +93,24 @@ class MetricsWorld:
         values: Sequence[tuple[dict[str, str], float]],
         *,
         client: str = "gateway",
+        pod: Mapping[str, str] | None = None,
         started_at: float | None = 0.0,
         delay: float = 0.0,
     ) -> None:
-        """Store what a scrape of ``client`` at ``EPOCH + at`` brought; seen ``delay`` seconds later."""
-        where = {"job": "mesh", "instance": client}
+        """Store what a scrape of ``client`` at ``EPOCH + at`` brought; seen ``delay`` seconds later.
+
+        ``pod`` are further labels of the target; without them it is known by its address alone.
+        """
+        where = {"job": "mesh", "instance": client, **(pod or {})}
         rows = [*values, ({"__name__": UP}, 1.0)]
         if started_at is not None:
             rows.append(({"__name__": PROCESS_START}, EPOCH + started_at))
         for labels, value in rows:
             self._stored.append((EPOCH + at + delay, {**labels, **where}, Sample(EPOCH + at, value)))
+
+    def include(self, other: "MetricsWorld") -> None:
+        """Store what another world has, too."""
+        self._stored += other._stored
 
     def openmetrics(self) -> str:
         """Everything stored, for promtool."""
@@ -108,8 +133,8 @@ class MetricsWorld:
             raise MetricsUnavailable(NoData(NoDataReason.REJECTED, "too many samples", self.now_at))
         found: dict[tuple[tuple[str, str], ...], list[Sample]] = {}
         for visible_at, labels, sample in self._stored:
-            is_asked_for = labels.get("destination_service", HOST) in hosts
-            if visible_at <= self.now_at and at - range_seconds <= sample.at <= at and is_asked_for:
+            is_there = visible_at <= self.now_at and at - range_seconds <= sample.at <= at
+            if is_there and any(_is_asked_for(labels, target) for target in targets):
                 found.setdefault(tuple(sorted(labels.items())), []).append(sample)
         return tuple(
             Series(dict(labels), tuple(sorted(samples, key=lambda each: each.at)))
@@ -125,6 +150,18 @@ class MetricsWorld:
 
     def query_finished(self, provider: str, outcome: str, seconds: float) -> None:
         self.outcomes.append(f"{provider} {outcome}")
+
+
+def _is_asked_for(labels: Mapping[str, str], target: MetricTarget) -> bool:
+    name = labels["__name__"]
+    if name in (REQUESTS, BUCKETS):
+        return labels["destination_service"] in target.hosts
+    return name in LIVES or any(
+        name in (template.total.metric, template.bad.metric)
+        and labels.get(template.namespace_label) == target.key.namespace
+        for template in (each.template for each in target.objectives)
+        if template is not None
+    )
 
 
 def _matchers(labels: Mapping[str, str]) -> str:

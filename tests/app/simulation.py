@@ -72,7 +72,7 @@ class Simulation:
             for end, item in sorted(self.world.windows.items())
             if end > evaluated_until
         )
-        return Measurements(windows, self.world.no_data)
+        return Measurements(windows, self.world.no_data or self.world.lacking)
 
     def run(self, seconds: int, *, until: Callable[[], bool] = lambda: False) -> None:
         """Let the world and the controller go on, one second and as many passes as are due at a time."""

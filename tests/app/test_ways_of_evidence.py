@@ -1,5 +1,7 @@
 """What evidence, and the lack of it, does to a release."""
 
+from dataclasses import replace
+
 import pytest
 
 from canary.domain.measurement import NoData, NoDataReason
@@ -72,6 +74,40 @@ def test_prometheus_outage_takes_no_step_and_rolls_nothing_back(reason: NoDataRe
     assert simulation.release().reason is Reason.NO_DATA
     assert reason.value in simulation.release().message
     simulation.world.no_data = None
+    simulation.run(120, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+UNHEARD = NoData(NoDataReason.ABSENT, "payments: nothing of payments_total was scraped", EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("choice", "phase"), [("hold", Phase.HELD), ("rollback", Phase.ROLLED_BACK)], ids=["hold", "rollback"]
+)
+def test_objective_without_data_takes_no_step_and_the_deadline_decides_though_requests_are_measured(
+    choice: str, phase: Phase
+) -> None:
+    simulation = simulate(deadline="2m", on_no_data=choice)
+    simulation.world.lacking = UNHEARD
+    simulation.run(100)
+    assert simulation.world.weights == [0, 10]
+    assert (simulation.release().phase, simulation.release().reason) == (Phase.HELD, Reason.NO_DATA)
+    simulation.run(100, until=simulation.finished)
+    assert simulation.release().phase is phase
+    assert simulation.release().reason is Reason.DEADLINE_EXCEEDED
+    assert "payments_total" in simulation.release().message
+
+
+def test_objective_that_lacks_data_for_a_moment_at_the_deadline_ends_nothing() -> None:
+    simulation = simulate(deadline="2m", on_no_data="rollback")
+    simulation.world.lacking = UNHEARD
+    simulation.run(110)
+    simulation.world.lacking = None
+    simulation.run(5)
+    simulation.world.lacking = replace(UNHEARD, at=simulation.world.now_at)
+    simulation.run(20)
+    assert not simulation.release().phase.is_terminal
+    simulation.world.lacking = None
     simulation.run(120, until=simulation.finished)
     assert simulation.release().phase is Phase.SUCCEEDED
 

@@ -53,6 +53,8 @@ class World:
     dead: set[str] = field(default_factory=set)
     rate: float = 100.0
     no_data: NoData | None = None
+    lacking: NoData | None = None
+    """Said of every look, although requests are measured: one objective has no data."""
     now_at: float = EPOCH
 
     def __post_init__(self) -> None:

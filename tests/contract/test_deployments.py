@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+from canary.domain.pod_names import deployment_of
 from tests.contract.conftest import Cluster, Json, eventually, ok
 from tests.contract.test_deletion import bind
 
@@ -137,6 +138,19 @@ def test_a_replica_set_and_its_pods_carry_the_templates_hash(cluster: Cluster) -
         assert pod["metadata"]["name"].startswith(f"web-{digest}-")
         assert pod["metadata"]["ownerReferences"][0]["uid"] == rs["metadata"]["uid"]
         assert pod["status"]["phase"] == "Pending"
+
+
+def test_a_pods_name_says_its_deployment_unless_it_is_so_long_that_it_was_cut(cluster: Cluster) -> None:
+    names = ["web", "web-canary", "w" * 44, "w" * 60]
+    for name in names:
+        body = deployment(replicas=1)
+        labels = {"name": name}
+        body["metadata"]["name"] = name
+        body["spec"]["selector"]["matchLabels"] = body["spec"]["template"]["metadata"]["labels"] = labels
+        cluster.create(DEPLOYMENTS, body)
+    found = {name: wait_for_pods(cluster, 1, name=name)[0]["metadata"]["name"] for name in names}
+    assert [deployment_of(pod) for pod in found.values()] == [*names[:3], None]
+    assert len(found[names[3]]) == 63
 
 
 def test_status_follows_the_pods_readiness(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from canary.domain import sentences
 from canary.domain.interval import anytime_interval
 from canary.domain.measurement import Counts, NoData, NoDataReason
-from canary.domain.plan import OnNoData
+from canary.domain.plan import ObjectiveKind, OnNoData
 from canary.domain.sentences import Progress
 from canary.domain.verdict import Finding
 from tests.domain.measured import PLAN
@@ -33,6 +33,12 @@ def finding(canary: Counts, stable: Counts, bound_ms: float | None = None) -> Fi
 
 
 WORSE = finding(Counts(1000, 23), Counts(9000, 36))
+PAYMENTS = replace(
+    finding(Counts(400, 12), Counts(3600, 1)),
+    objective="payments",
+    kind=ObjectiveKind.TEMPLATE,
+    max_bad_ratio=0.005,
+)
 
 
 def test_worse_than_stable_reads_as_a_person_would_say_it():
@@ -56,6 +62,37 @@ def test_an_arm_without_requests_is_unknown_not_zero():
     assert "vs stable unknown (no requests)" in said
 
 
+def test_what_a_template_counts_is_called_by_the_objectives_name_and_is_no_request():
+    said = sentences.breached(PAYMENTS, math.log(250.0), 3)
+    assert said == (
+        "FAIL payments: canary 3.0 % [0.9, 7.0] (12 of 400 bad) vs stable 0.03 % [<0.001, 0.3] (1 of 3600 "
+        "bad); at most 0.5 % is allowed. If the canary kept that bound, evidence this strong would appear in "
+        "at most 1 of 200 releases. 3 windows."
+    )
+    assert sentences.baked(FIRST, (PAYMENTS,)).startswith("PASS step 1 of 3 (10 %): payments: canary 3.0 %")
+    assert sentences.too_few_requests(FIRST, 10, PAYMENTS).startswith(
+        "HOLD too few events (payments): 10 of at least 50 canary events were counted"
+    )
+    assert "(payments): no event of stable was counted" in sentences.no_stable_traffic(FIRST, PAYMENTS)
+    silent = replace(PAYMENTS, stable=Counts(0, 0))
+    assert "vs stable unknown (no events)" in sentences.worse_than_stable(silent, 1.2, 5.0, 2)
+
+
+def test_no_sentence_about_a_template_speaks_of_requests_or_of_an_error_rate():
+    said = (
+        sentences.breached(PAYMENTS, 5.0, 2),
+        sentences.worse_than_stable(PAYMENTS, 1.2, 5.0, 2),
+        sentences.together(PAYMENTS, 1.2, 5.0, 2),
+        sentences.shared_trouble(PAYMENTS, 1.2),
+        sentences.under_suspicion(PAYMENTS, 2.0, 4.6),
+        sentences.baked(FIRST, (PAYMENTS,)),
+        sentences.too_few_requests(FIRST, 10, PAYMENTS),
+        sentences.no_stable_traffic(FIRST, PAYMENTS),
+    )
+    assert all("payments" in each for each in said)
+    assert not any(word in each for each in said for word in ("request", "error rate", "slower"))
+
+
 def test_shared_trouble_does_not_blame_the_canary():
     said = sentences.shared_trouble(finding(Counts(100, 20), Counts(900, 180)), 1.2)
     assert said.startswith("HOLD error rate: stable itself is in trouble")
@@ -63,16 +100,14 @@ def test_shared_trouble_does_not_blame_the_canary():
 
 
 def test_too_few_requests_says_how_many_more_and_how_long_that_takes():
-    assert sentences.too_few_requests(FIRST, 10, "error rate") == (
+    assert sentences.too_few_requests(FIRST, 10, WORSE) == (
         "HOLD too few requests (error rate): 10 of at least 50 canary requests were counted in step 1 of 3 "
         "(10 %); 40 more are needed, at the present rate of 0.25/s they take about 2m40s."
     )
 
 
 def test_a_rate_that_is_unknown_is_not_made_up():
-    assert sentences.too_few_requests(FIRST, 0, "error rate").endswith(
-        "50 more are needed, and none has come yet."
-    )
+    assert sentences.too_few_requests(FIRST, 0, WORSE).endswith("50 more are needed, and none has come yet.")
 
 
 def test_baking_says_how_long_it_still_takes():

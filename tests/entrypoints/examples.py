@@ -8,6 +8,7 @@ from canary.domain.analysis import fold, judge, new_evidence
 from canary.domain.annotations import parse_plan
 from canary.domain.evidence import Evidence
 from canary.domain.measurement import ArmCounts, Counts, Measurement, Window
+from canary.domain.metric_template import Counter, MetricTemplate
 from canary.domain.plan import Gate, Objective, ObjectiveKind, Plan, RouteRef, ServiceKey, Step
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Outcome, Reason, Verdict
@@ -68,7 +69,27 @@ def at_first_step(errors_per_window: int, *, windows: int = 6) -> Release:
     return replace(begun, step_since=since, evidence=evidence, verdict=verdict)
 
 
+PAYMENTS = Objective(
+    "payments",
+    ObjectiveKind.TEMPLATE,
+    0.005,
+    template=MetricTemplate(Counter("payments_total"), Counter("payments_total", {"result": ("failed",)})),
+)
+PAID_PLAN = replace(PLAN, objectives=(*PLAN.objectives, PAYMENTS))
+
+
+def paid(release: Release, canary: Counts, stable: Counts) -> Release:
+    """The release under a plan with an objective by a template, of which this was counted in the step."""
+    counts = {**release.evidence.step_counts, "payments": ArmCounts(canary, stable)}
+    evidence = replace(release.evidence, step_counts=counts)
+    verdict = judge(
+        evidence, PAID_PLAN, window_seconds=WINDOW, step_index=0, step_since=release.step_since, now=NOW
+    )
+    return replace(release, plan=PAID_PLAN, evidence=evidence, verdict=verdict)
+
+
 BAKING = at_first_step(0)
+PAID = paid(BAKING, Counts(4000, 12), Counts(9000, 3))
 SUSPECTED = at_first_step(1)
 CONVICTED = at_first_step(10)
 ROLLING_BACK = replace(
@@ -104,6 +125,7 @@ EVERY_MOMENT = (
     PROMOTING,
     SUCCEEDED,
     AT_THE_GATE,
+    PAID,
 )
 
 

@@ -11,7 +11,7 @@ from canary.domain.observation import Requests
 from canary.domain.plan import Gate
 from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
 from canary.entrypoints.live_view import live_view
-from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, ROLLED_BACK, SUSPECTED
+from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, PAID, ROLLED_BACK, SUSPECTED
 
 CHECKOUT = Home("shop", "checkout")
 QUERY = 'istio_requests_total{destination_service="checkout.shop.svc.cluster.local"}[5000ms]'
@@ -39,6 +39,13 @@ def test_sentence_counts_intervals_and_bounds_are_all_there():
     assert "60 of 300" in text
     assert "6 of 2700" in text
     assert "1.0 %" in text
+
+
+def test_what_a_template_calls_bad_is_said_by_its_counter():
+    lines = [" ".join(line.split()) for line in explained(PAID).splitlines()]
+    (row,) = (line for line in lines if line.startswith("payments ") and "of 4000" in line)
+    assert row.startswith('payments payments_total{result="failed"} 0.3 % [')
+    assert row.endswith("0.5 %")
 
 
 def test_every_test_is_listed_with_its_share_of_the_threshold_and_its_windows():

@@ -17,12 +17,14 @@ from tests.entrypoints.examples import (
     CONVICTED,
     EVERY_MOMENT,
     NOW,
+    PAID,
     PENDING,
     PROMOTING,
     ROLLED_BACK,
     ROLLING_BACK,
     SUCCEEDED,
     SUSPECTED,
+    paid,
 )
 
 
@@ -51,6 +53,22 @@ def test_observed_share_is_the_canarys_part_of_the_counted_requests():
     counts = ArmCounts(canary=Counts(30, 0), stable=Counts(170, 0))
     release = replace(BAKING, evidence=replace(BAKING.evidence, step_counts={"errors": counts}))
     assert live_view(release, 10, NOW).observed_share == pytest.approx(15.0)
+
+
+def test_observed_share_is_one_of_requests_however_many_events_a_template_counts():
+    assert live_view(PAID, 10, NOW).observed_share == live_view(BAKING, 10, NOW).observed_share
+
+
+def test_a_template_objective_reads_by_its_name_and_never_as_requests_or_an_error_rate():
+    payments = live_view(PAID, 10, NOW).objectives[2]
+    assert payments.subject == "payments"
+    assert str(payments.canary) == "0.3 % [0.08, 0.8] (12 of 4000)"
+    assert "payments: canary 0.3 %" in plain_line(live_view(PAID, 10, NOW))
+    row = drawn(PAID).split("payments")[1]
+    assert "at most 0.5 %" in row
+    assert "request" not in row
+    nothing = live_view(paid(BAKING, Counts(0, 0), Counts(0, 0)), 10, NOW).objectives[2]
+    assert str(nothing.canary) == "nothing counted"
 
 
 def test_observed_share_is_unknown_before_anything_is_counted():

@@ -77,6 +77,29 @@ def test_health_is_not_affected_by_errors(processes: Processes, tmp_path: Path) 
     assert statuses(port, 3, "/healthz") == [200, 200, 200]
 
 
+def exposed(port: int) -> dict[str, float]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers.get_content_type()) == (200, "text/plain")
+    lines = answer.read().decode().splitlines()
+    connection.close()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def test_orders_are_counted_apart_from_how_requests_are_answered(
+    processes: Processes, tmp_path: Path
+) -> None:
+    _, port = start(processes, tmp_path, "--behaviour=failed-orders=50%")
+    assert exposed(port).keys() == {"process_start_time_seconds"}
+    assert statuses(port, 40) == [200] * 40
+    assert statuses(port, 3, "/healthz") == [200] * 3
+    counted = exposed(port)
+    failed = counted['orders_total{result="failed"}']
+    assert failed + counted['orders_total{result="ok"}'] == 40
+    assert 0 < failed < 40
+
+
 def test_pipelined_requests_are_all_answered(processes: Processes, tmp_path: Path) -> None:
     _, port = start(processes, tmp_path)
     assert raw(port, b"GET / HTTP/1.1\r\n\r\n" * 2000).count(b"HTTP/1.1 200 OK") == 2000
@@ -145,6 +168,11 @@ def test_errors_are_a_pattern_of_the_seed() -> None:
     assert first == again
     assert first != other
     assert 0.15 < sum(status == 500 for status, _ in first) / 2000 < 0.25
+
+
+def test_failing_orders_do_not_shift_the_pattern_of_errors() -> None:
+    times = [float(time) for time in range(200)]
+    assert judgements("errors=20% failed-orders=50%", 1, times) == judgements("errors=20%", 1, times)
 
 
 def test_latency_meets_its_share_of_the_requests() -> None:

@@ -16,6 +16,7 @@ from canary.sandbox.behaviour import Behaviour, InvalidBehaviour, RequestRate, p
         ("latency=700ms slow-above=30/s", Behaviour(latency_seconds=0.7, slow_above_per_second=30)),
         ("ready-after=3s crash-after=5s", Behaviour(ready_after_seconds=3, crash_after_seconds=5)),
         ("never-ready", Behaviour(never_ready=True)),
+        ("failed-orders=5%", Behaviour(failed_order_share=0.05)),
     ],
 )
 def test_behaviour_is_read(text: str, behaviour: Behaviour) -> None:
@@ -32,6 +33,7 @@ def test_behaviour_is_read(text: str, behaviour: Behaviour) -> None:
         ("latency=nan", "write it like latency=800ms"),
         ("status=200", "write it like status=503"),
         ("never-ready=5", "write it like never-ready"),
+        ("failed-orders=5", "write it like failed-orders=20%"),
         ("slow-above=30/s", "slow-above needs a latency"),
     ],
 )

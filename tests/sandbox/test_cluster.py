@@ -1,6 +1,7 @@
 """The whole sandbox: Pods become real processes, weights become real shares, and nothing is left behind."""
 
 import http.client
+import json
 import os
 import signal
 import sys
@@ -8,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -167,6 +169,22 @@ def test_pod_becomes_a_process_that_answers(api: JsonApi) -> None:
     assert (pod["spec"]["nodeName"], pod["status"]["phase"]) == ("sandbox-node", "Running")
     assert not pod["status"]["podIP"].startswith("127.")
     assert ask(pod["metadata"]["annotations"][ADDRESS_ANNOTATION]) == (200, "v1")
+
+
+def test_pod_is_scraped_for_the_applications_own_counter(sandbox: Sandbox, api: JsonApi) -> None:
+    create_pod(api, "selling", "failed-orders=50%")
+    until(lambda: is_ready(api, "selling"))
+    address = api.get(f"{PODS}/selling")["metadata"]["annotations"][ADDRESS_ANNOTATION]
+    assert {ask(address) for _ in range(20)} == {(200, "v1")}
+
+    def orders() -> dict[str, str]:
+        query = urlencode({"query": 'orders_total{namespace="shop",pod="selling"}'})
+        with urlopen(f"{sandbox.prometheus_url}/api/v1/query?{query}", timeout=5) as answer:
+            rows = json.load(answer)["data"]["result"]
+        return {row["metric"]["result"]: row["value"][1] for row in rows}
+
+    until(lambda: sum(map(int, orders().values())) == 20)
+    assert orders().keys() == {"ok", "failed"}
 
 
 def test_deleted_pod_ends_its_process_before_its_object_goes(api: JsonApi) -> None:

@@ -4,7 +4,8 @@ Promises: every query has a timeout at both ends and is never retried here (the 
 whatever goes wrong becomes ``MetricsUnavailable`` with its own reason, in words that hold no secret.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,9 +17,10 @@ from urllib3.util.retry import Retry
 from canary.adapters.prometheus import promql
 from canary.adapters.prometheus.access import PrometheusAccess
 from canary.adapters.prometheus.answers import InstantRow, MatrixRow, Refused, cause
+from canary.adapters.prometheus.selectors import of_hosts, selectors
 from canary.adapters.prometheus.transport import Transport, open_session
 from canary.app.ports import Clock, MetricsUnavailable, MetricTarget, Sample, Series
-from canary.domain.istio_metrics import BUCKETS, LIVES, REQUESTS, bucket_edge
+from canary.domain.istio_metrics import BUCKETS, LIVES, bucket_edge
 from canary.domain.measurement import NoData, NoDataReason
 
 __all__ = ["PrometheusSource"]
@@ -60,7 +62,7 @@ class PrometheusSource:
         self._api.close()
 
     def fetch(self, targets: Sequence[MetricTarget], at: float, range_seconds: float) -> tuple[Series, ...]:
-        """Requests, the buckets that are needed, and how long the scraped processes live."""
+        """Requests, the buckets and the templates' counters that are needed, and how long processes live."""
         found: list[Series] = []
         for some in _batches(targets, _TARGETS_PER_QUERY):
             for each in self._selectors(some).values():
@@ -69,7 +71,8 @@ class PrometheusSource:
 
     def bucket_edges(self, target: MetricTarget, at: float) -> tuple[float, ...]:
         """The edges (ms) that the histograms of the target's hosts have, in order, +Inf included."""
-        buckets = promql.selector(BUCKETS, self._of_hosts([target]))
+        with self._names_checked():
+            buckets = promql.selector(BUCKETS, of_hosts([target], self._reporter))
         rows = self._ask(f"count by (le) ({buckets})", at, InstantRow)
         edges = {bucket_edge(row.metric) for row in rows}
         return tuple(sorted(edge for edge in edges if edge is not None))
@@ -82,23 +85,13 @@ class PrometheusSource:
         }
 
     def _selectors(self, targets: Sequence[MetricTarget]) -> Mapping[str, str]:
-        """By metric: what selects the series of all ``targets``."""
-        selectors = {REQUESTS: promql.selector(REQUESTS, self._of_hosts(targets))}
-        with_latency = [each for each in targets if any(o.bound_ms is not None for o in each.objectives)]
-        bounds = {o.bound_ms for each in with_latency for o in each.objectives if o.bound_ms is not None}
-        if bounds:
-            edges = {text for bound in bounds for text in promql.edge_texts(bound)} | {"+Inf"}
-            matchers = (*self._of_hosts(with_latency), promql.matcher("le", edges))
-            selectors[BUCKETS] = promql.selector(BUCKETS, matchers)
-        return selectors
+        with self._names_checked():
+            return selectors(targets, self._reporter)
 
-    def _of_hosts(self, targets: Iterable[MetricTarget]) -> tuple[str, ...]:
+    @contextmanager
+    def _names_checked(self) -> Iterator[None]:
         try:
-            hosts = {promql.dns_name(host) for each in targets for host in each.hosts}
-            return (
-                promql.matcher("reporter", [self._reporter]),
-                promql.matcher("destination_service", hosts),
-            )
+            yield
         except promql.InvalidName as exc:
             raise self._unavailable(Refused(NoDataReason.REJECTED, str(exc))) from exc
 

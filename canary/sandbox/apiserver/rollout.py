@@ -44,14 +44,10 @@ def resolve(value: int | str, total: int, rounding: Any) -> int:
 
 
 def template_hash(template: Json) -> str:
-    """Return ten safe characters that depend on the template only."""
+    """Return ten safe characters that depend on the template only: a number, written as Kubernetes does."""
     encoded = msgspec.json.encode(template, order="deterministic")
-    number = int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big")
-    digits = []
-    for _ in range(10):
-        number, place = divmod(number, len(SAFE_ALPHABET))
-        digits.append(SAFE_ALPHABET[place])
-    return "".join(digits)
+    number = int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big") % 10**10
+    return "".join(SAFE_ALPHABET[ord(digit) % len(SAFE_ALPHABET)] for digit in f"{number:010d}")
 
 
 def bare_template(replica_set: Json) -> Json:
