@@ -126,6 +126,22 @@ def test_what_a_release_is_about_never_changes(admin: Transport, name: str) -> N
         patch(admin, f"{RELEASES}/fixed-{name.lower()}", {"spec": {name: other}})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stable": "../../other/deployments/x"},
+        {"steps": [{"weight": 100, "bakeSeconds": 1.0}]},
+        {"gates": ["promotion"]},
+    ],
+    ids=str,
+)
+def test_plan_of_a_release_never_changes(admin: Transport, change: Json) -> None:
+    name = f"planned-{next(iter(change))}"
+    create(admin, release(name))
+    with pytest.raises(TerminalError, match="the plan is fixed"):
+        patch(admin, f"{RELEASES}/{name}", {"spec": {"plan": change}})
+
+
 def test_an_abort_is_never_taken_back(admin: Transport) -> None:
     create(admin, release("aborted"))
     patch(admin, f"{RELEASES}/aborted", {"spec": {"abort": {"by": "ada"}}})

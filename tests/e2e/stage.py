@@ -53,6 +53,8 @@ class Stage:
     """The canary's weight, each time that it changed."""
     controller: Child | None = None
     log: Path = Path()
+    settings: Path | None = None
+    """The controller's configuration file, if it has one."""
     _starts: int = 0
 
     # The controller
@@ -60,7 +62,8 @@ class Stage:
     def start_controller(self) -> None:
         """Start the controller; a restarted one has the same identity, so it need not wait for its lease."""
         self._starts += 1
-        environment = controller_environment(self.sandbox) | ALONE
+        configured = {"CANARY_CONFIG": str(self.settings)} if self.settings is not None else {}
+        environment = controller_environment(self.sandbox) | ALONE | configured
         name = f"controller-{self._starts}"
         self.controller = self.sandbox.processes.start(name, CONTROLLER, environment)
 

@@ -61,6 +61,12 @@ RELEASE_RULES = [
     },
 ]
 
+PLAN_RULE = {
+    "rule": "self == oldSelf",
+    "message": "the plan is fixed: what the annotations say now holds for the next release",
+}
+"""Whoever may patch a release may abort it, but not point it at other workloads or routes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:
@@ -88,6 +94,7 @@ def release_crd() -> Json:
     """Return the definition of Release."""
     overlays: dict[str, Json] = {path: {"description": text} for path, text in DESCRIPTIONS.items()}
     overlays["spec"]["x-kubernetes-validations"] = RELEASE_RULES
+    overlays["spec.plan"]["x-kubernetes-validations"] = [PLAN_RULE]
     spec = Schemas(overlays, with_defaults=True).of(ReleaseSpec, "spec")
     status = Schemas(overlays, open_enumerations=OPEN_ENUMERATIONS).of(ReleaseStatus, "status")
     # A controller that is newer than the cluster's CRD must not lose what it saves.
