@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-cluster test-all check format docs lock bench clean
+.PHONY: help demo test test-slow test-cluster test-all check format docs lock sbom bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 
 bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are, what a fold costs
 	@$(BIN)/python benchmarks/detection.py
+
+sbom: $(VENV)/.dev ## Write dist/canary.cdx.json, the bill of materials of the image (CycloneDX)
+	@$(BIN)/python -m requirements.sbom dist/canary.cdx.json
 
 lock: $(VENV)/.dev ## Upgrade the lock files on purpose
 	@$(BIN)/pip install --quiet uv
