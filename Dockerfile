@@ -22,6 +22,7 @@ RUN rm -rf /opt/canary/bin /opt/canary/kubernetes/aio && \
     python -m compileall -q --invalidation-mode unchecked-hash /opt/canary
 
 FROM ${RUNTIME_IMAGE}
+ARG RUNTIME_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
@@ -30,7 +31,8 @@ LABEL org.opencontainers.image.title="canary" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}"
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build --chown=0:0 /opt/canary /opt/canary
 COPY LICENSE /opt/canary/LICENSE
 # An arbitrary user has no home; this one is the only directory that can be written to.

@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-cluster test-all check format docs lock sbom audit bench clean
+.PHONY: help demo test test-slow test-image test-cluster test-all check format docs lock sbom audit bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,11 +19,15 @@ demo: $(VENV)/.sandbox ## Three releases on real traffic, in under three minutes
 
 test: $(VENV)/.dev ## The fast test suite
 	@scripts/install-prometheus
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not image" $(ARGS)
 
 test-slow: $(VENV)/.dev ## Tests that run real components for many seconds
 	@scripts/install-prometheus
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
+
+test-image: $(VENV)/.dev ## Build the image with a real engine, and run it under real runtimes (root on Debian 12)
+	@scripts/install-podman
+	@$(BIN)/python -m pytest -m image $(ARGS) tests/image
 
 test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kubernetes API server, which Go builds once
 	@scripts/install-prometheus
