@@ -18,7 +18,7 @@ from canary.sandbox.apiserver.threaded import RunningApiServer, running_api_serv
 from tests.image.conftest import SOMEBODY, Image
 from tests.image.engine import RESTRICTED, Engine
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 LEASE: Final = "/apis/coordination.k8s.io/v1/namespaces/default/leases/canary-controller"
 ITS_OWN_USER: Final = ""
