@@ -2,9 +2,8 @@
 #
 #   docker build --build-arg RUNTIME_IMAGE=… --tag MY-REGISTRY/canary:0.1.0 .
 #
-# RUNTIME_IMAGE has no default: name the distroless image python3-debian12:nonroot, best by digest, from where you
-# take such images (docs/install.md). BUILD_IMAGE must have the same minor version of Python and a C library that is
-# not newer: 3.11 on Debian 12 in both.
+# RUNTIME_IMAGE has no default: name a distroless image with Python, best by digest, from where you take such images.
+# BUILD_IMAGE must have the same minor version of Python and a C library that is not newer (docs/image.md).
 ARG BUILD_IMAGE=python:3.11-slim-bookworm
 ARG RUNTIME_IMAGE
 
@@ -22,6 +21,7 @@ RUN rm -rf /opt/canary/bin /opt/canary/kubernetes/aio && \
     python -m compileall -q --invalidation-mode unchecked-hash /opt/canary
 
 FROM ${RUNTIME_IMAGE}
+ARG RUNTIME_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
@@ -30,7 +30,8 @@ LABEL org.opencontainers.image.title="canary" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}"
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build --chown=0:0 /opt/canary /opt/canary
 COPY LICENSE /opt/canary/LICENSE
 # An arbitrary user has no home; this one is the only directory that can be written to.

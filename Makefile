@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-cluster test-all check format docs lock bench clean
+.PHONY: help demo test test-slow test-image test-cluster test-all check format docs lock sbom audit bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,15 +19,19 @@ demo: $(VENV)/.sandbox ## Three releases on real traffic, in under three minutes
 
 test: $(VENV)/.dev ## The fast test suite
 	@scripts/install-prometheus
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not image" $(ARGS)
 
 test-slow: $(VENV)/.dev ## Tests that run real components for many seconds
 	@scripts/install-prometheus
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
+test-image: $(VENV)/.dev ## Build the image with a real engine, and run it under real runtimes (root on Debian 12)
+	@scripts/install-podman
+	@$(BIN)/python -m pytest -m image $(ARGS) tests/image
+
 test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kubernetes API server, which Go builds once
 	@scripts/install-prometheus
-	@$(BIN)/python -m tests.cluster $(ARGS)
+	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m tests.cluster $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/ruff format --check .
@@ -50,6 +54,12 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 
 bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are, what a fold costs
 	@$(BIN)/python benchmarks/detection.py
+
+sbom: $(VENV)/.dev ## Write dist/canary.cdx.json, the bill of materials of the image (CycloneDX)
+	@$(BIN)/python -m requirements.sbom dist/canary.cdx.json
+
+audit: $(VENV)/.dev ## Ask PyPI for known vulnerabilities of all that is locked
+	@$(BIN)/python -m requirements.audit $(ARGS)
 
 lock: $(VENV)/.dev ## Upgrade the lock files on purpose
 	@$(BIN)/pip install --quiet uv
