@@ -106,10 +106,8 @@ def _schema_of_dataclass(kind: Any, path: str) -> Json:
 
 def crd() -> Json:
     """Return the CustomResourceDefinition."""
-    spec, status = schema_of(ReleaseSpec, "spec"), schema_of(ReleaseStatus, "status")
-    # A controller that is newer than the cluster's CRD must not lose what it saves.
-    for part in (spec["properties"]["plan"], status):
-        part["x-kubernetes-preserve-unknown-fields"] = True
+    spec, status = schema_of(ReleaseSpec, "spec"), _open(schema_of(ReleaseStatus, "status"))
+    spec["properties"]["plan"] = _open(spec["properties"]["plan"])
     schema = {
         "type": "object",
         "description": "One attempt to replace stable by one canary revision.",
@@ -144,6 +142,22 @@ def crd() -> Json:
         "metadata": {"name": f"{PLURAL}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "canary"}},
         "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
     }
+
+
+def _open(schema: Json) -> Json:
+    """Have a schema keep what it does not know, at every depth.
+
+    A controller that is newer than the cluster's CRD must not lose what it saves. Below a field that a schema
+    knows, the server drops the unknown again unless it is told so there, too.
+    """
+    opened = {
+        key: _open(inner) if key in {"items", "additionalProperties"} else inner
+        for key, inner in schema.items()
+    }
+    if "properties" in schema:
+        opened["properties"] = {name: _open(inner) for name, inner in schema["properties"].items()}
+        opened["x-kubernetes-preserve-unknown-fields"] = True
+    return opened
 
 
 def _column(name: str, kind: str, path: str, priority: int) -> Json:
