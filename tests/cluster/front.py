@@ -1,7 +1,7 @@
 """The tests' seam in front of a real API server: what was asked of it, and faults on demand.
 
-A proxy on loopback that passes everything on, watches as they come. With it the adapters' tests, faults
-included, run against the real server without a change.
+A proxy on loopback that passes everything on, watches and whoever asks as they come. With it the adapters'
+tests and whole releases, faults included, run against the real server without a change.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from canary.sandbox.apiserver import Fault, RequestRecord, RunningApiServer, SeenRequest
 from canary.sandbox.apiserver.kubeconfig import write_kubeconfig
-from canary.sandbox.apiserver.seam import Seam
+from canary.sandbox.apiserver.seam import Seam, Witness
 from canary.sandbox.apiserver.server import faulty_response
 from canary.sandbox.control_plane import ControlPlane
 
@@ -33,9 +33,11 @@ class Front(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, of_others: Witness) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seam = Seam()
+        self.of_others = of_others
+        self.administrator = f"Bearer {plane.token}"
         self._address = urlsplit(plane.url).netloc
         self._context = ssl.create_default_context(cadata=plane.authority.decode())
 
@@ -117,11 +119,11 @@ class Handler(BaseHTTPRequestHandler):
         answer.read()
 
     def remember(self, seen: SeenRequest, status: int) -> None:
-        seam, record = (
-            self.server.seam,
-            RequestRecord(seen.method, seen.path, seen.query, seen.user_agent, status),
-        )
+        seam = self.server.seam
+        record = RequestRecord(seen.method, seen.path, seen.query, seen.user_agent, status)
         seam.requests.append(record)
+        if self.headers.get("Authorization") != self.server.administrator:
+            self.server.of_others(record)
         if seam.after_effect:
             seam.after_effect(record)
         if seen.is_write and status < 300 and "dryRun=All" not in seen.query:
@@ -129,10 +131,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_front(plane: ControlPlane) -> Iterator[RunningApiServer]:
-    """Run the proxy while the context lasts; it looks like the sandbox's server to its tests."""
+def running_front(plane: ControlPlane, of_others: Witness = lambda _: None) -> Iterator[RunningApiServer]:
+    """Run the proxy while the context lasts; it looks like the sandbox's server to its tests.
+
+    ``of_others`` is told, in the proxy's threads, of every request of somebody but the administrator.
+    """
     directory = Path(mkdtemp(prefix="canary-front-"))
-    with Front(plane) as front:
+    with Front(plane, of_others) as front:
         thread = threading.Thread(target=front.serve_forever, name="front", daemon=True)
         thread.start()
         try:
