@@ -15,8 +15,7 @@ __all__ = ["FIGURES", "REQUESTS", "asked", "refused", "report", "resident_mb"]
 FIGURES: Final = "figures"
 """The kind of note: a sentence with the figure's place in it, and its values."""
 REQUESTS: Final = "requests"
-"""The kind of note: permissions, each with the status of the answer and how often it was so."""
-REFUSED: Final = frozenset({401, 403})
+"""The kind of note: permissions, each with whether it was refused, and how often."""
 
 
 def resident_mb(pid: int) -> int:
@@ -35,7 +34,7 @@ def asked() -> Counter[Permission]:
 
 def refused() -> list[str]:
     """The requests that the server refused for want of permission."""
-    return [f"{status} {Permission(**fields)}" for fields, status, _ in _requests() if status in REFUSED]
+    return [str(Permission(**fields)) for fields, is_refused, _ in _requests() if is_refused]
 
 
 def report() -> Iterator[str]:
@@ -49,6 +48,6 @@ def report() -> Iterator[str]:
         yield sentence.format(f"{median(values):g}") + f" (the median of {len(values)})"
 
 
-def _requests() -> Iterator[tuple[dict[str, str], int, int]]:
+def _requests() -> Iterator[tuple[dict[str, str], bool, int]]:
     for found in notes(REQUESTS):
         yield from found

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,12 +20,17 @@ from urllib.parse import urlsplit
 
 from canary.sandbox.apiserver import Fault, RequestRecord, RunningApiServer, SeenRequest
 from canary.sandbox.apiserver.kubeconfig import write_kubeconfig
-from canary.sandbox.apiserver.seam import Seam, Witness
+from canary.sandbox.apiserver.seam import Seam
 from canary.sandbox.apiserver.server import faulty_response
 from canary.sandbox.control_plane import ControlPlane
 
 UPSTREAM_SECONDS = 330.0
+FORBIDDEN = 403
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "te", "upgrade", "trailer"})
+
+
+OfOthers = Callable[[RequestRecord, str], object]
+"""Is told of a request and, when it was forbidden, why."""
 
 
 class Front(ThreadingHTTPServer):
@@ -33,7 +38,7 @@ class Front(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, plane: ControlPlane, of_others: Witness) -> None:
+    def __init__(self, plane: ControlPlane, of_others: OfOthers) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seam = Seam()
         self.of_others = of_others
@@ -76,8 +81,9 @@ class Handler(BaseHTTPRequestHandler):
             self.fail(seen, fault, body)
             return
         answer = self.ask(body)
-        self.remember(seen, answer.status)
-        self.reply(answer)
+        words = answer.read() if answer.status == FORBIDDEN else b""
+        self.remember(seen, answer.status, words.decode())
+        self.reply(answer, words)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - http.server's names
 
@@ -102,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(bytes(response.body))
 
-    def reply(self, answer: http.client.HTTPResponse) -> None:
+    def reply(self, answer: http.client.HTTPResponse, words: bytes) -> None:
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP:
@@ -111,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.wfile.write(words)
         while part := answer.read1(65536):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         if chunked:
@@ -118,12 +125,12 @@ class Handler(BaseHTTPRequestHandler):
         # Only a read to the end lets http.client use the connection again.
         answer.read()
 
-    def remember(self, seen: SeenRequest, status: int) -> None:
+    def remember(self, seen: SeenRequest, status: int, words: str = "") -> None:
         seam = self.server.seam
         record = RequestRecord(seen.method, seen.path, seen.query, seen.user_agent, status)
         seam.requests.append(record)
         if self.headers.get("Authorization") != self.server.administrator:
-            self.server.of_others(record)
+            self.server.of_others(record, words)
         if seam.after_effect:
             seam.after_effect(record)
         if seen.is_write and status < 300 and "dryRun=All" not in seen.query:
@@ -131,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_front(plane: ControlPlane, of_others: Witness = lambda _: None) -> Iterator[RunningApiServer]:
+def running_front(plane: ControlPlane, of_others: OfOthers = lambda *_: None) -> Iterator[RunningApiServer]:
     """Run the proxy while the context lasts; it looks like the sandbox's server to its tests.
 
     ``of_others`` is told, in the proxy's threads, of every request of somebody but the administrator.

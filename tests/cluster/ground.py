@@ -23,15 +23,25 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+LACKS_RIGHTS = " cannot "
+"""In the words of a refusal for want of rights; another is that of a namespace that is going."""
+
+
 @contextmanager
 def real_ground() -> Iterator[Ground]:
     """Run a control plane and, before it, the tests' seam."""
-    of_the_account: list[RequestRecord] = []
-    with control_plane_with_istio(say) as plane, running_front(plane, of_the_account.append) as api:
+    asked: list[tuple[RequestRecord, bool]] = []
+
+    def witness(record: RequestRecord, words: str) -> None:
+        asked.append((record, LACKS_RIGHTS in words))
+
+    with control_plane_with_istio(say) as plane, running_front(plane, witness) as api:
         admin = connect(plane.kubeconfig)
         create(admin, HOME_ITSELF)
         account = partial(install_account, admin, api.url, directory=api.kubeconfig.parent)
         yield Ground(api, plane.kubeconfig, account)
-    counts = Counter((asked_for(record), record.status) for record in tuple(of_the_account))
-    found = ((asked, status, count) for (asked, status), count in counts.items() if asked is not None)
-    note(REQUESTS, [[asdict(asked), status, count] for asked, status, count in found])
+    counts = Counter((asked_for(record), is_refused) for record, is_refused in tuple(asked))
+    found = (
+        (needed, is_refused, count) for (needed, is_refused), count in counts.items() if needed is not None
+    )
+    note(REQUESTS, [[asdict(needed), is_refused, count] for needed, is_refused, count in found])
