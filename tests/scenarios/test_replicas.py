@@ -26,6 +26,8 @@ FAST = {
     "LEADERSHIP__RETRY_PERIOD": "500ms",
 }
 EXIT_LOST_LEADERSHIP = 3
+LATE_SECONDS = 15.0
+"""So late does a write arrive: the other leader is steps ahead by then."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,11 @@ def places(world: World, letter: str, *, lease: bool, method: str = "") -> list[
         and 200 <= item.status < 300
         and (item.method == method if method else item.method != "GET")
     ]
+
+
+def arrived_late(world: World) -> bool:
+    """Whether replica a's request without an answer has reached the server."""
+    return any(item.method == "PATCH" and item.status == 0 for item in world.requests_of("a"))
 
 
 def start_release(shop: Shop) -> str:
@@ -131,7 +138,7 @@ def test_leader_that_was_stopped_beyond_its_lease_writes_nothing_more_and_ends_w
             return None
         stopped.append(seen)
         leader.signal(signal.SIGSTOP)
-        return Fault(status=0, after=True, delay_seconds=8.0)
+        return Fault(status=0, after=True, delay_seconds=LATE_SECONDS)
 
     shop.seam.before_response = stop_at_the_next_shift
     shop.until(lambda: stopped, "the leader to be stopped")
@@ -141,6 +148,7 @@ def test_leader_that_was_stopped_beyond_its_lease_writes_nothing_more_and_ends_w
     leader.signal(signal.SIGCONT)
     assert leader.wait(20) == EXIT_LOST_LEADERSHIP
     shop.wait_for(Phase.SUCCEEDED)
+    shop.until(lambda: arrived_late(world), "the shift that was under way to arrive")
     assert shop.weights_since(version) == EVERY_STEP
     assert shop.count() == 1
     assert [place for place in places(world, "a", lease=False) if place > took_over] == []
