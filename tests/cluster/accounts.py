@@ -23,8 +23,10 @@ def install_account(admin: Transport, url: str, values: Json, directory: Path) -
     """
     objects = render(values)
     account = only(objects, "ServiceAccount")["metadata"]
+    bound = {item["roleRef"]["name"] for item in objects if item["kind"].endswith("RoleBinding")}
     for item in objects:
-        if item["kind"] in RIGHTS and not _is_for_people(item):
+        # ClusterRoles that nobody is bound to are for people.
+        if item["kind"] in RIGHTS and (item["kind"] != "ClusterRole" or item["metadata"]["name"] in bound):
             create(admin, item)
     kubeconfig = kubeconfig_of(admin, url, account["name"], directory)
     settings = yaml.safe_load(settings_of(objects))
@@ -59,7 +61,3 @@ def may(account: Transport, verb: str, resource: str, where: Mapping[str, str]) 
     }
     answer = account.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
     return bool(msgspec.json.decode(answer)["status"]["allowed"])
-
-
-def _is_for_people(item: Json) -> bool:
-    return item["kind"] == "ClusterRole" and item["metadata"]["name"].endswith(("-view", "-operate"))
