@@ -48,7 +48,9 @@ def plane() -> Iterator[ControlPlane]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def kube_server(plane: ControlPlane) -> Iterator[RunningApiServer]:
-    with running_front(plane) as server:
+@pytest.fixture(scope="session")
+def kube_server() -> Iterator[RunningApiServer]:
+    """The adapters' server, shared by all their tests as in the sandbox."""
+    with control_plane_with_istio(say) as running, running_front(running) as server:
+        install_crds(connect(running.kubeconfig), definitions())
         yield server

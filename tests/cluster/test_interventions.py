@@ -1,4 +1,4 @@
-"""Scenarios on a real control plane, the controller being the chart's account: interventions."""
+"""Scenarios on a real control plane, where the controller is the chart's account."""
 
 # ruff: noqa: F403
 from tests.scenarios.test_interventions import *
