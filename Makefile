@@ -51,6 +51,7 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m canary.adapters.kube.crd
 	@$(BIN)/python charts/generate.py
+	@$(BIN)/python -m tests.chart.permissions
 
 bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are, what a fold costs
 	@$(BIN)/python benchmarks/detection.py

@@ -71,6 +71,22 @@ def test_fields_that_became_none_are_gone_from_the_status(kube: Cluster) -> None
     assert store.save(made, release_in(kube)).release.previous_template is None
 
 
+def test_a_definition_keeps_what_a_newer_controller_saves_at_every_depth(kube: Cluster) -> None:
+    made = KubeReleases(kube.transport).create(release_in(kube))
+    path = kube.path(RELEASES, made.release.name)
+    found = kube.get(RELEASES, made.release.name)
+    counts = {"canary": {"requests": 1, "bad": 0, "newer": 1}, "stable": {"requests": 1, "bad": 0}}
+    status = found["status"] | {"newer": {"a": [1]}}
+    status["evidence"] |= {"newer": 1, "releaseCounts": {"error-rate": counts}}
+    status["conditions"][0]["newer"] = "x"
+    body = found | {"status": status}
+    kube.transport.request("PUT", f"{path}/status", body=body)
+    assert kube.get(RELEASES, made.release.name)["status"] == status
+    plan = found["spec"]["plan"]
+    plan["steps"][0]["newer"] = plan["newer"] = True
+    assert kube.merge(RELEASES, made.release.name, {"spec": {"plan": plan}})["spec"]["plan"] == plan
+
+
 def test_releases_come_oldest_first_and_only_those_of_the_service(kube: Cluster) -> None:
     store = KubeReleases(kube.transport)
     for revision, created in (("zz", 100.0), ("aa", 300.0), ("mm", 200.0)):

@@ -4,6 +4,7 @@ from typing import Any
 
 from canary.adapters.kube.policies import POLICY_PLURAL
 from canary.adapters.kube.release_codec import GROUP, PLURAL
+from tests.chart.permissions import DOCUMENT, documented
 from tests.chart.rendering import ALONE, EVERYTHING, NAMESPACE, NEEDED, kinds, only, render
 
 Json = dict[str, Any]
@@ -80,6 +81,12 @@ def test_controller_reads_no_secrets_and_makes_no_pods() -> None:
         ("leases", "create"),
         ("leases", "update"),
     }
+
+
+def test_table_in_the_documentation_is_what_is_granted() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert "| virtualservices | networking.istio.io |" in text
+    assert documented(text) == text, "run `make docs`"
 
 
 def test_lease_is_the_one_lease_in_the_controllers_namespace() -> None:

@@ -1,44 +1,53 @@
 """``python -m tests.cluster``: the contract, the adapters and the scenarios on a real control plane.
 
 Gets the programs (or says exactly why it cannot, and fails), starts a control plane for the contract, and
-runs pytest; arguments are pytest's.
+runs pytest; arguments are pytest's. After all, it compares what the controller's account asked for with what
+the chart grants, and tells that and the figures.
 """
 
 import os
 import subprocess
 import sys
-from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from canary.sandbox.control_plane import ControlPlane, ControlPlaneMissing, control_plane_with_istio
+from canary.sandbox.control_plane import ControlPlaneMissing, control_plane_with_istio
 from canary.sandbox.processes import ProcessFailed
+from tests.cluster.figures import FIGURES, report, resident_mb
+from tests.cluster.notes import DIRECTORY, note
 
-SUITES = ("tests/contract", "tests/cluster")
+# The long ones first, each with a control plane of its own, so that two workers end at about the same time.
+SUITES = ("tests/cluster", "tests/contract")
+AFTER_ALL = "tests/cluster/test_after_all.py"
+WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 EXIT_MISSING = 2
 
 
 def main(arguments: list[str]) -> int:
     """Run everything; return pytest's exit status, or 2 when there is no control plane to run it on."""
+    suites = () if any(argument.startswith("tests/") for argument in arguments) else SUITES
+    # What is granted may lie idle when only a part is run.
+    is_whole = bool(suites) and not any(
+        argument.startswith(("-k", "-m", "--deselect")) for argument in arguments
+    )
     try:
-        with control_plane_with_istio(say) as plane:
-            environment = {"CANARY_TEST_KUBECONFIG": str(plane.kubeconfig), "CANARY_TEST_CLUSTER": "1"}
-            chosen = [] if any(argument.startswith("tests/") for argument in arguments) else SUITES
-            argv = [sys.executable, "-m", "pytest", "--durations=8", *chosen, *arguments]
-            status = subprocess.run(argv, env={**os.environ, **environment}, check=False).returncode
-            say("resident memory at the end: " + memory(plane))
+        with TemporaryDirectory(prefix="canary-cluster-") as notes, control_plane_with_istio(say) as plane:
+            os.environ |= {DIRECTORY: notes, "CANARY_TEST_KUBECONFIG": str(plane.kubeconfig)}
+            status = pytest("--durations=10", f"--ignore={AFTER_ALL}", *WORKERS, *suites, *arguments)
+            if is_whole and status == 0:
+                status = pytest(AFTER_ALL)
+            for child in plane.processes:
+                note(FIGURES, [child.name + ": {} MB resident after the contract", [resident_mb(child.pid)]])
+            for line in report():
+                say(line)
             return status
     except (ControlPlaneMissing, ProcessFailed) as failed:
         print(f"test-cluster: {failed}", file=sys.stderr)
         return EXIT_MISSING
 
 
-def memory(plane: ControlPlane) -> str:
-    """Say how much memory each process holds."""
-    return ", ".join(f"{child.name} {_resident_mb(child.pid)} MB" for child in plane.processes)
-
-
-def _resident_mb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
+def pytest(*arguments: str) -> int:
+    """Run pytest; its exit status."""
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
 
 
 def say(text: str) -> None:

@@ -1,58 +1,63 @@
 """The controller's ServiceAccount with the rights that the chart gives it, and a token of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import helm_python as helm
 import msgspec
 import yaml
 
 from canary.adapters.kube.transport import Transport
-from canary.sandbox.control_plane import ControlPlane, create
-from canary.sandbox.control_plane.credentials import write_kubeconfig
-from tests.adapters.conftest import Json
+from canary.sandbox.apiserver.kubeconfig import write_kubeconfig
+from canary.sandbox.control_plane import create
+from tests.chart.rendering import NAMESPACE, only, render, settings_of
 
-CHART = Path(__file__).parents[2] / "charts" / "canary"
-RELEASE = "canary"
-"""Of the chart; the account and the lease have the same name."""
-NAMESPACE = "canary-system"
-TEMPLATES = ("serviceaccount.yaml", "rbac-controller.yaml")
-VALUES: Json = {
-    "image": {"repository": "sandbox.local/canary"},
-    "config": {"prometheus": {"url": "http://prometheus.invalid:9090"}},
-}
+Json = dict[str, Any]
+RIGHTS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
 
-def controller_kubeconfig(plane: ControlPlane, admin: Transport, path: Path) -> None:
-    """Create the account as the chart does, and write a kubeconfig with a token of it."""
-    create(admin, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    for item in _account_and_rights():
-        create(admin, item)
-    answer = admin.request(
-        "POST",
-        f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{RELEASE}/token",
-        body={
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": 3600},
-        },
-    )
-    token = msgspec.json.decode(answer)["status"]["token"]
-    write_kubeconfig(path, plane.url, plane.authority, token)
+def install_account(admin: Transport, url: str, values: Json, directory: Path) -> Mapping[str, str]:
+    """Create the account and its rights as the chart does; return the variables that make a controller it.
+
+    ``url`` is where it is to find the API server, without TLS.
+    """
+    objects = render(values)
+    account = only(objects, "ServiceAccount")["metadata"]
+    bound = {item["roleRef"]["name"] for item in objects if item["kind"].endswith("RoleBinding")}
+    for item in objects:
+        # ClusterRoles that nobody is bound to are for people.
+        if item["kind"] in RIGHTS and (item["kind"] != "ClusterRole" or item["metadata"]["name"] in bound):
+            create(admin, item)
+    kubeconfig = kubeconfig_of(admin, url, account["name"], directory)
+    settings = yaml.safe_load(settings_of(objects))
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "CANARY_KUBERNETES__NAMESPACES": ",".join(settings["kubernetes"]["namespaces"]),
+        "CANARY_LEADERSHIP__NAME": settings["leadership"]["name"],
+        "CANARY_LEADERSHIP__NAMESPACE": settings["leadership"]["namespace"],
+    }
 
 
-def may(account: Transport, verb: str, resource: str, group: str = "", subresource: str = "") -> bool:
-    """Ask the server whether whoever ``account`` is may do something in the namespace ``shop``."""
-    attributes = {"namespace": "shop", "verb": verb, "group": group, "resource": resource}
+def kubeconfig_of(admin: Transport, url: str, name: str, directory: Path) -> Path:
+    """Write a kubeconfig with a token of a ServiceAccount in the chart's namespace."""
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 3600},
+    }
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
+    token = msgspec.json.decode(admin.request("POST", path, body=request))["status"]["token"]
+    kubeconfig = directory / f"{name}.kubeconfig"
+    write_kubeconfig(kubeconfig, url, token)
+    return kubeconfig
+
+
+def may(account: Transport, verb: str, resource: str, where: Mapping[str, str]) -> bool:
+    """Ask the server whether whoever ``account`` is may do something; ``where``: namespace, group, name..."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes | {"subresource": subresource}},
+        "spec": {"resourceAttributes": {"verb": verb, "resource": resource, **where}},
     }
     answer = account.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
     return bool(msgspec.json.decode(answer)["status"]["allowed"])
-
-
-def _account_and_rights() -> list[Json]:
-    rendered = helm.Chart.load(str(CHART)).render(VALUES, name=RELEASE, namespace=NAMESPACE)
-    texts = [rendered[f"canary/templates/{name}"] for name in TEMPLATES]
-    return [item for text in texts for item in yaml.safe_load_all(text) if item]

@@ -1,7 +1,7 @@
 """The tests' seam in front of a real API server: what was asked of it, and faults on demand.
 
-A proxy on loopback that passes everything on, watches as they come. With it the adapters' tests, faults
-included, run against the real server without a change.
+A proxy on loopback that passes everything on, watches and whoever asks as they come. With it the adapters'
+tests and whole releases, faults included, run against the real server without a change.
 """
 
 import http.client
@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +25,12 @@ from canary.sandbox.apiserver.server import faulty_response
 from canary.sandbox.control_plane import ControlPlane
 
 UPSTREAM_SECONDS = 330.0
+FORBIDDEN = 403
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "te", "upgrade", "trailer"})
+
+
+OfOthers = Callable[[RequestRecord, str], object]
+"""Is told of a request and, when it was forbidden, why."""
 
 
 class Front(ThreadingHTTPServer):
@@ -33,9 +38,11 @@ class Front(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, of_others: OfOthers) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seam = Seam()
+        self.of_others = of_others
+        self.administrator = f"Bearer {plane.token}"
         self._address = urlsplit(plane.url).netloc
         self._context = ssl.create_default_context(cadata=plane.authority.decode())
 
@@ -74,8 +81,9 @@ class Handler(BaseHTTPRequestHandler):
             self.fail(seen, fault, body)
             return
         answer = self.ask(body)
-        self.remember(seen, answer.status)
-        self.reply(answer)
+        words = answer.read() if answer.status == FORBIDDEN else b""
+        self.remember(seen, answer.status, words.decode())
+        self.reply(answer, words)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - http.server's names
 
@@ -100,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(bytes(response.body))
 
-    def reply(self, answer: http.client.HTTPResponse) -> None:
+    def reply(self, answer: http.client.HTTPResponse, words: bytes) -> None:
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP:
@@ -109,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.wfile.write(words)
         while part := answer.read1(65536):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
         if chunked:
@@ -116,12 +125,12 @@ class Handler(BaseHTTPRequestHandler):
         # Only a read to the end lets http.client use the connection again.
         answer.read()
 
-    def remember(self, seen: SeenRequest, status: int) -> None:
-        seam, record = (
-            self.server.seam,
-            RequestRecord(seen.method, seen.path, seen.query, seen.user_agent, status),
-        )
+    def remember(self, seen: SeenRequest, status: int, words: str = "") -> None:
+        seam = self.server.seam
+        record = RequestRecord(seen.method, seen.path, seen.query, seen.user_agent, status)
         seam.requests.append(record)
+        if self.headers.get("Authorization") != self.server.administrator:
+            self.server.of_others(record, words)
         if seam.after_effect:
             seam.after_effect(record)
         if seen.is_write and status < 300 and "dryRun=All" not in seen.query:
@@ -129,10 +138,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_front(plane: ControlPlane) -> Iterator[RunningApiServer]:
-    """Run the proxy while the context lasts; it looks like the sandbox's server to its tests."""
+def running_front(plane: ControlPlane, of_others: OfOthers = lambda *_: None) -> Iterator[RunningApiServer]:
+    """Run the proxy while the context lasts; it looks like the sandbox's server to its tests.
+
+    ``of_others`` is told, in the proxy's threads, of every request of somebody but the administrator.
+    """
     directory = Path(mkdtemp(prefix="canary-front-"))
-    with Front(plane) as front:
+    with Front(plane, of_others) as front:
         thread = threading.Thread(target=front.serve_forever, name="front", daemon=True)
         thread.start()
         try:

@@ -180,10 +180,8 @@ def test_a_new_template_rolls_out_without_losing_availability(cluster: Cluster) 
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
     ok(cluster.patch(cluster.path(DEPLOYMENTS, "web"), patch, "strategic"))
     eventually(lambda: len(sets(cluster)) == 2 and len(pods(cluster, app="web")) > 4)
-    old, new = sets(cluster)
     # 25 % of 4: one pod more, and one fewer available, at any time.
-    assert eventually(lambda: sets(cluster)[0]["spec"]["replicas"] == 3)
-    assert sets(cluster)[1]["spec"]["replicas"] == 2
+    eventually(lambda: [item["spec"]["replicas"] for item in sets(cluster)] == [3, 2])
     done = settle(cluster)
     old, new = sets(cluster)
     assert (old["spec"]["replicas"], new["spec"]["replicas"]) == (0, 4)

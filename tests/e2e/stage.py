@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crds
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import MERGE_PATCH, Transport
 from canary.app.errors import NotFound, WorldError
@@ -23,12 +23,15 @@ from canary.domain.plan import ServiceKey
 from canary.domain.release import Release
 from canary.entrypoints.demo import CONTROLLER, controller_environment
 from canary.sandbox.apiserver.seam import Fault, SeenRequest
-from canary.sandbox.apiserver.threaded import RunningApiServer, running_api_server
+from canary.sandbox.apiserver.threaded import RunningApiServer
 from canary.sandbox.cluster import Sandbox
-from canary.sandbox.control_plane import collection_of
+from canary.sandbox.control_plane import create, install_crds
 from canary.sandbox.processes import Child
 from canary.sandbox.showcase import CANARY, NAMESPACE, SERVICE, ShowcaseRelease, objects, template_patch
 from canary.sandbox.traffic_log import Totals, read_totals
+from tests.chart.rendering import NEEDED
+from tests.definitions import definitions
+from tests.grounds import Ground, sandbox_ground
 
 KEY = ServiceKey(NAMESPACE, SERVICE)
 HOST = f"{SERVICE}.{NAMESPACE}.svc.cluster.local"
@@ -46,7 +49,7 @@ Json = dict[str, Any]
 class Stage:
     """Everything runs but the controller, until ``start_controller``."""
 
-    api: RunningApiServer
+    ground: Ground
     sandbox: Sandbox
     transport: Transport
     weights: list[int] = field(default_factory=list)
@@ -57,13 +60,22 @@ class Stage:
     """The controller's configuration file, if it has one."""
     _starts: int = 0
 
+    @property
+    def api(self) -> RunningApiServer:
+        return self.ground.api
+
     # The controller
+
+    @cached_property
+    def account(self) -> Mapping[str, str]:
+        """The variables by which the controller is who the chart says, for all namespaces."""
+        return self.ground.account(NEEDED)
 
     def start_controller(self) -> None:
         """Start the controller; a restarted one has the same identity, so it need not wait for its lease."""
         self._starts += 1
         configured = {"CANARY_CONFIG": str(self.settings)} if self.settings is not None else {}
-        environment = controller_environment(self.sandbox) | ALONE | configured
+        environment = {**controller_environment(self.sandbox), **ALONE, **self.account, **configured}
         name = f"controller-{self._starts}"
         self.controller = self.sandbox.processes.start(name, CONTROLLER, environment)
 
@@ -169,12 +181,22 @@ class Stage:
 
 
 @contextmanager
-def stage(*, steps: str = "10@2s,50@2s,100@2s", rate: float = 150.0) -> Iterator[Stage]:
-    """A stage with the demo's objects, at rest at 100/0, under steady traffic."""
-    with running_api_server() as api, Sandbox(control_plane=api.kubeconfig) as sandbox:
-        made = Stage(api, sandbox, connect(sandbox.kubeconfig))
-        for item in (*crds(), *objects(steps=steps, min_requests=20)):
-            create(made.transport, item)
+def stage(
+    ground: Ground | None = None, *, steps: str = "10@2s,50@2s,100@2s", rate: float = 150.0
+) -> Iterator[Stage]:
+    """A stage with the demo's objects, at rest at 100/0, under steady traffic; on a ground of its own if none
+    is given.
+    """
+    if ground is None:
+        with sandbox_ground() as own, stage(own, steps=steps, rate=rate) as made:
+            yield made
+        return
+    with Sandbox(control_plane=ground.kubeconfig) as sandbox:
+        transport = connect(ground.kubeconfig)
+        install_crds(transport, definitions())
+        for item in objects(steps=steps, min_requests=20):
+            create(transport, item)
+        made = Stage(ground, sandbox, transport)
         # These claims are about releases: the service rests at 100/0 from the beginning.
         resting = [
             {"op": "replace", "path": f"/spec/http/1/route/{n}/weight", "value": w}
@@ -186,11 +208,6 @@ def stage(*, steps: str = "10@2s,50@2s,100@2s", rate: float = 150.0) -> Iterator
         made.log = sandbox.start_traffic(HOST, rate)
         made.wait(lambda: sum(made.totals().requests.values()) > 0, "traffic")
         yield made
-
-
-def create(transport: Transport, item: Json) -> None:
-    """Create one object; a CRD that was just registered may take a moment to be served."""
-    transport.request("POST", collection_of(item), body=item)
 
 
 def controllers_write(seen: SeenRequest) -> str | None:

@@ -5,6 +5,7 @@ import pytest
 from canary.domain.release import Phase
 from canary.sandbox.showcase import CANARY, SERVICE
 from tests.e2e.stage import DEPLOYMENTS, VIRTUAL_SERVICES, Stage, killing, stage
+from tests.grounds import NewGround
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -19,8 +20,8 @@ def rest_of_the_virtual_service(made: Stage) -> object:
 
 
 @IN_WORDS
-def test_healthy_release_is_promoted_whatever_the_kills(applied: bool) -> None:
-    with stage() as made:
+def test_healthy_release_is_promoted_whatever_the_kills(control_plane: NewGround, applied: bool) -> None:
+    with control_plane() as ground, stage(ground) as made:
         before = rest_of_the_virtual_service(made)
         kinds = killing(made, applied=applied)
         made.start_controller()
@@ -40,8 +41,8 @@ def test_healthy_release_is_promoted_whatever_the_kills(applied: bool) -> None:
 
 
 @IN_WORDS
-def test_bad_release_is_rolled_back_whatever_the_kills(applied: bool) -> None:
-    with stage(steps="10@10s,100@10s") as made:
+def test_bad_release_is_rolled_back_whatever_the_kills(control_plane: NewGround, applied: bool) -> None:
+    with control_plane() as ground, stage(ground, steps="10@10s,100@10s") as made:
         kinds = killing(made, applied=applied)
         made.start_controller()
         made.push("v2", "errors=20%")

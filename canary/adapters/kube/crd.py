@@ -97,9 +97,7 @@ def release_crd() -> Json:
     overlays["spec.plan"]["x-kubernetes-validations"] = [PLAN_RULE]
     spec = Schemas(overlays, with_defaults=True).of(ReleaseSpec, "spec")
     status = Schemas(overlays, open_enumerations=OPEN_ENUMERATIONS).of(ReleaseStatus, "status")
-    # A controller that is newer than the cluster's CRD must not lose what it saves.
-    for part in (spec["properties"]["plan"], status):
-        part["x-kubernetes-preserve-unknown-fields"] = True
+    spec["properties"]["plan"] = _open(spec["properties"]["plan"])
     columns = (
         _Column("Service", ".spec.service"),
         _Column("Phase", ".status.phase"),
@@ -112,7 +110,7 @@ def release_crd() -> Json:
         _Column("Message", ".status.message", is_wide=True),
     )
     schema = _object(
-        "One attempt to replace stable by one canary revision.", {"spec": spec, "status": status}
+        "One attempt to replace stable by one canary revision.", {"spec": spec, "status": _open(status)}
     )
     return _definition((KIND, PLURAL, "crel"), schema, columns, {"subresources": {"status": {}}})
 
@@ -175,6 +173,22 @@ def _definition(names: tuple[str, str, str], schema: Json, columns: tuple[_Colum
         "metadata": {"name": f"{plural}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "canary"}},
         "spec": {"group": GROUP, "names": named, "scope": "Namespaced", "versions": [version]},
     }
+
+
+def _open(schema: Json) -> Json:
+    """Have a schema keep what it does not know, at every depth.
+
+    A controller that is newer than the cluster's CRD must not lose what it saves. Below a field that a schema
+    knows, the server drops the unknown again unless it is told so there, too.
+    """
+    opened = {
+        key: _open(inner) if key in {"items", "additionalProperties"} else inner
+        for key, inner in schema.items()
+    }
+    if "properties" in schema:
+        opened["properties"] = {name: _open(inner) for name, inner in schema["properties"].items()}
+        opened["x-kubernetes-preserve-unknown-fields"] = True
+    return opened
 
 
 def crd_files() -> Mapping[str, str]:

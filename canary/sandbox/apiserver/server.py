@@ -69,6 +69,8 @@ class Application:
         hook = self.seam.before_response
         fault = hook(seen) if hook else None
         if fault and fault.delay_seconds:
+            # What has arrived stays under way, whatever becomes of its client meanwhile.
+            await request.body()
             await asyncio.sleep(fault.delay_seconds)
         response = None
         if fault is None or fault.after:
