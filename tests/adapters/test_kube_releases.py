@@ -82,9 +82,10 @@ def test_a_definition_keeps_what_a_newer_controller_saves_at_every_depth(kube: C
     body = found | {"status": status}
     kube.transport.request("PUT", f"{path}/status", body=body)
     assert kube.get(RELEASES, made.release.name)["status"] == status
-    plan = found["spec"]["plan"]
-    plan["steps"][0]["newer"] = plan["newer"] = True
-    assert kube.merge(RELEASES, made.release.name, {"spec": {"plan": plan}})["spec"]["plan"] == plan
+    body = encode_object(release_in(kube, revision="later"))
+    body["spec"]["plan"]["steps"][0]["newer"] = body["spec"]["plan"]["newer"] = True
+    plan = kube.create(RELEASES, body)["spec"]["plan"]
+    assert (plan["newer"], plan["steps"][0]["newer"]) == (True, True)
 
 
 def test_releases_come_oldest_first_and_only_those_of_the_service(kube: Cluster) -> None:
