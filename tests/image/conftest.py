@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.chart.rendering import NEEDED, ROOT, render, settings_of
-from tests.image.bases import BUILD, RUNTIME, make_bases
+from tests.image.bases import RELEASES, Release, make_bases
 from tests.image.engine import Engine, running_engine
 
 NAME: Final = "localhost/canary"
@@ -25,6 +25,7 @@ class Image:
 
     engine: Engine
     settings: Path
+    release: Release
     name: str = NAME
 
     def run(self, *arguments: str, options: Sequence[str] = ()) -> CompletedProcess[str]:
@@ -43,16 +44,19 @@ class Image:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     directory = tmp_path_factory.mktemp("engine")
     with running_engine(directory) as engine:
-        make_bases(engine, tmp_path_factory.mktemp("bases"))
         yield engine
     shutil.rmtree(directory)
 
 
-@pytest.fixture(scope="session")
-def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+@pytest.fixture(scope="session", params=RELEASES, ids=lambda release: release.name)
+def image(request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    release = request.param
+    bases = tmp_path_factory.mktemp(release.name)
+    make_bases(engine, release, bases)
+    shutil.rmtree(bases)
     settings = tmp_path_factory.mktemp("settings")
     settings.chmod(0o755)
     (settings / "config.yaml").write_text(settings_of(render(NEEDED)))
-    given = {"BUILD_IMAGE": BUILD, "RUNTIME_IMAGE": RUNTIME} | ARGUMENTS
+    given = {"BUILD_IMAGE": release.build, "RUNTIME_IMAGE": release.runtime} | ARGUMENTS
     engine.build(NAME, ROOT, *(f"--build-arg={name}={value}" for name, value in given.items()))
-    return Image(engine, settings)
+    return Image(engine, settings, release)

@@ -10,12 +10,11 @@ import pytest
 from requirements.locks import CORE
 from requirements.sbom import bill
 from tests.chart.rendering import ROOT
-from tests.image.bases import RUNTIME
 from tests.image.conftest import ARGUMENTS, Image
 from tests.image.engine import Engine
 from tests.processes_of_venv import program
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 Json = dict[str, Any]
 
@@ -77,14 +76,14 @@ def test_image_says_what_it_is(image: Image) -> None:
     assert said == {
         "title": "canary",
         "licenses": "Apache-2.0",
-        "base.name": RUNTIME,
+        "base.name": image.release.runtime,
         **{name.lower(): value for name, value in ARGUMENTS.items()},
     }
 
 
-def test_it_has_no_program_but_python(files: dict[str, tuple[int, int, int]]) -> None:
+def test_it_has_no_program_but_python(image: Image, files: dict[str, tuple[int, int, int]]) -> None:
     programs = {path for path in files if path.split("/")[-2] in ("bin", "sbin")}
-    assert programs == {"/usr/bin/python3", "/usr/bin/python3.11"}
+    assert programs == {"/usr/bin/python3", f"/usr/bin/python{image.release.python}"}
     ours = [path for path in files if path.startswith("/opt/")]
     # A library may be marked so, and a module of a package; neither is started as it is.
     others = [path for path in ours if not path.endswith((".so", ".py")) and ".so." not in path]
@@ -116,10 +115,11 @@ def test_it_has_all_of_canary_but_the_sandbox_and_the_demo(files: dict[str, tupl
     assert root + "LICENSE" in files
 
 
-def test_every_module_is_there_as_bytecode(files: dict[str, tuple[int, int, int]]) -> None:
+def test_every_module_is_there_as_bytecode(image: Image, files: dict[str, tuple[int, int, int]]) -> None:
     sources = [Path(path) for path in files if path.startswith("/opt/") and path.endswith(".py")]
     assert len(sources) > 1000
-    compiled = [str(path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc") for path in sources]
+    tag = f"cpython-{image.release.python.replace('.', '')}"
+    compiled = [str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc") for path in sources]
     assert [path for path in compiled if path not in files] == []
 
 

@@ -18,7 +18,7 @@ from canary.sandbox.apiserver.threaded import RunningApiServer, running_api_serv
 from tests.image.conftest import SOMEBODY, Image
 from tests.image.engine import RESTRICTED, Engine
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 LEASE: Final = "/apis/coordination.k8s.io/v1/namespaces/default/leases/canary-controller"
 ITS_OWN_USER: Final = ""
@@ -83,6 +83,15 @@ print(json.dumps([os.getuid(), os.getgroups(), written]))
     assert f"{user}:0" == SOMEBODY
     assert groups in ([], [0])
     assert set(written) - {"/dev/shm", "/dev/mqueue"} == {"/tmp"}  # noqa: S108 - the container's own
+
+
+def test_it_needs_no_privilege(image: Image) -> None:
+    status = image.python("print(open('/proc/self/status').read())")
+    said = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(said[name], 16) == 0, name
+    assert said["NoNewPrivs"].strip() == "1"
+    assert said["Seccomp"].strip() == "2"  # a filter
 
 
 def test_every_module_finds_what_it_needs(image: Image) -> None:
