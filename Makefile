@@ -31,7 +31,7 @@ test-image: $(VENV)/.dev ## Build the image with a real engine, and run it under
 
 test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kubernetes API server, which Go builds once
 	@scripts/install-prometheus
-	@$(BIN)/python -m tests.cluster $(ARGS)
+	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m tests.cluster $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/ruff format --check .
