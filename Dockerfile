@@ -2,9 +2,8 @@
 #
 #   docker build --build-arg RUNTIME_IMAGE=… --tag MY-REGISTRY/canary:0.1.0 .
 #
-# RUNTIME_IMAGE has no default: name the distroless image python3-debian12:nonroot, best by digest, from where you
-# take such images (docs/install.md). BUILD_IMAGE must have the same minor version of Python and a C library that is
-# not newer: 3.11 on Debian 12 in both.
+# RUNTIME_IMAGE has no default: name a distroless image with Python, best by digest, from where you take such images.
+# BUILD_IMAGE must have the same minor version of Python and a C library that is not newer (docs/image.md).
 ARG BUILD_IMAGE=python:3.11-slim-bookworm
 ARG RUNTIME_IMAGE
 
