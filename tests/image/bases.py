@@ -18,7 +18,7 @@ from tests.image.engine import Engine
 
 __all__ = ["RELEASES", "Release", "make_bases"]
 
-_SOURCES: Final = Path("/etc/apt/sources.list.d/debian.sources")
+_APT: Final = Path("/etc/apt")
 _THIS_MACHINES: Final = "bookworm"
 _WAY_TO_THE_INDEX: Final = (Path("/etc/pip.conf"), Path("/etc/ssl/certs/ca-certificates.crt"))
 
@@ -89,20 +89,23 @@ def make_bases(engine: Engine, release: Release, directory: Path) -> None:
 
 def _download(packages: Sequence[str], release: Release, directory: Path) -> Path:
     """Fetch packages of a release from where this machine gets its own, signed as those are."""
-    lists, cache, archives = (directory / name for name in ("lists", "cache", "archives"))
-    for made in (lists / "partial", cache / "archives" / "partial", archives):
+    sources, lists, cache, archives = (directory / name for name in ("apt", "lists", "cache", "archives"))
+    for made in (sources, lists / "partial", cache / "archives" / "partial", archives):
         made.mkdir(parents=True)
-    sources = directory / "debian.sources"
-    sources.write_text(_SOURCES.read_text().replace(_THIS_MACHINES, release.name))
+    for path in (_APT / "sources.list", *(_APT / "sources.list.d").glob("*")):
+        # Other archives than Debian's need not know the other release.
+        text = path.read_text() if path.suffix in (".list", ".sources") and path.is_file() else ""
+        if "/debian" in text and _THIS_MACHINES in text:
+            (sources / path.name).write_text(text.replace(_THIS_MACHINES, release.name))
     places = {
-        "Etc::sourcelist": sources,
-        "Etc::sourceparts": "-",
+        "Etc::sourcelist": "-",
+        "Etc::sourceparts": sources,
         "State::lists": lists,
         "Cache": cache,
     }
     apt = ["apt-get", "-q", *(f"-oDir::{name}={value}" for name, value in places.items())]
     for command in (["update"], ["download", *packages]):
-        subprocess.run([*apt, *command], cwd=archives, capture_output=True, timeout=300, check=True)
+        subprocess.run([*apt, *command], cwd=archives, timeout=300, check=True)
     return archives
 
 

@@ -85,6 +85,15 @@ print(json.dumps([os.getuid(), os.getgroups(), written]))
     assert set(written) - {"/dev/shm", "/dev/mqueue"} == {"/tmp"}  # noqa: S108 - the container's own
 
 
+def test_it_needs_no_privilege(image: Image) -> None:
+    status = image.python("print(open('/proc/self/status').read())")
+    said = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(said[name], 16) == 0, name
+    assert said["NoNewPrivs"].strip() == "1"
+    assert said["Seccomp"].strip() == "2"  # a filter
+
+
 def test_every_module_finds_what_it_needs(image: Image) -> None:
     code = """
 import importlib, pkgutil, sys
