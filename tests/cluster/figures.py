@@ -45,7 +45,8 @@ def report() -> Iterator[str]:
     told = notes(FIGURES)
     for sentence in sorted({sentence for sentence, _ in told}):
         values = [value for other, values in told if other == sentence for value in values]
-        yield sentence.format(f"{median(values):g}") + f" (the median of {len(values)})"
+        of_several = f" (the median of {len(values)})" if len(values) > 1 else ""
+        yield sentence.format(f"{median(values):g}") + of_several
 
 
 def _requests() -> Iterator[tuple[dict[str, str], bool, int]]:

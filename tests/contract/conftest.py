@@ -166,8 +166,10 @@ def cluster(address: Address, node: str) -> Iterator[Cluster]:
     found.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
-WIDGETS = "contract.canaryctl.dev/v1/widgets"
-OLD_WIDGETS = "contract.canaryctl.dev/v1beta1/widgets"
+GROUP = f"contract{os.environ.get('PYTEST_XDIST_WORKER', '')}.canaryctl.dev"
+"""Each worker's own: on a server that they share, the first to end takes its definition away."""
+WIDGETS = f"{GROUP}/v1/widgets"
+OLD_WIDGETS = f"{GROUP}/v1beta1/widgets"
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +179,7 @@ def widgets(address: Address) -> Iterator[str]:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     response = cluster.call("POST", path, _widget_definition())
     assert response.status_code in {201, 409}, response.text
-    name = "widgets.contract.canaryctl.dev"
+    name = f"widgets.{GROUP}"
     eventually(lambda: _established(cluster.get(f"{path}/{name}")))
     eventually(lambda: cluster.call("GET", cluster.path(WIDGETS, namespace="default")).status_code == 200)
     yield WIDGETS
@@ -229,9 +231,9 @@ def _widget_definition() -> Json:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.contract.canaryctl.dev"},
+        "metadata": {"name": f"widgets.{GROUP}"},
         "spec": {
-            "group": "contract.canaryctl.dev",
+            "group": GROUP,
             "scope": "Namespaced",
             "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "shortNames": ["wg"]},
             "versions": [
@@ -251,7 +253,7 @@ def config_map(name: str, data: Json | None = None, **metadata: Any) -> Json:
 def widget(name: str, /, **spec: Any) -> Json:
     """Return a Widget."""
     return {
-        "apiVersion": "contract.canaryctl.dev/v1",
+        "apiVersion": f"{GROUP}/v1",
         "kind": "Widget",
         "metadata": {"name": name},
         "spec": spec,

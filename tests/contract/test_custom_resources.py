@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.conftest import OLD_WIDGETS, Cluster, Json, ok, widget
+from tests.contract.conftest import GROUP, OLD_WIDGETS, Cluster, Json, ok, widget
 
 
 def causes(body: Json) -> list[tuple[str, str]]:
@@ -34,7 +34,7 @@ def test_what_breaks_the_schema_is_invalid_and_named(
     body = ok(cluster.call("POST", cluster.path(widgets), widget("a", **spec)), 422)
     assert body["reason"] == "Invalid"
     assert (field, why) in causes(body)
-    assert body["message"].startswith('Widget.contract.canaryctl.dev "a" is invalid: ')
+    assert body["message"].startswith(f'Widget.{GROUP} "a" is invalid: ')
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_replacing_status_on_a_stale_version_is_a_conflict(cluster: Cluster, wid
 def test_every_served_version_shows_the_same_object(cluster: Cluster, widgets: str) -> None:
     created = cluster.create(widgets, widget("a", size=1))
     old = cluster.get(cluster.path(OLD_WIDGETS, "a"))
-    assert old["apiVersion"] == "contract.canaryctl.dev/v1beta1"
+    assert old["apiVersion"] == f"{GROUP}/v1beta1"
     assert (old["spec"], old["metadata"]["uid"]) == (created["spec"], created["metadata"]["uid"])
     ok(cluster.patch(cluster.path(OLD_WIDGETS, "a"), {"spec": {"size": 3}}))
     now = cluster.get(cluster.path(widgets, "a"))
-    assert (now["apiVersion"], now["spec"]["size"]) == ("contract.canaryctl.dev/v1", 3)
+    assert (now["apiVersion"], now["spec"]["size"]) == (f"{GROUP}/v1", 3)
     assert cluster.get(cluster.path(OLD_WIDGETS))["items"][0]["apiVersion"].endswith("v1beta1")
 
 
@@ -135,10 +135,10 @@ def test_printer_columns_come_from_the_definition(cluster: Cluster, widgets: str
 
 
 def test_discovery_lists_the_resource_in_each_version(cluster: Cluster, widgets: str) -> None:
-    group = cluster.get("/apis/contract.canaryctl.dev")
+    group = cluster.get(f"/apis/{GROUP}")
     assert [version["version"] for version in group["versions"]] == ["v1", "v1beta1"]
     assert group["preferredVersion"]["version"] == "v1"
-    listed = cluster.get("/apis/contract.canaryctl.dev/v1")["resources"]
+    listed = cluster.get(f"/apis/{GROUP}/v1")["resources"]
     entry = next(resource for resource in listed if resource["name"] == "widgets")
     assert (entry["kind"], entry["namespaced"], entry["shortNames"]) == ("Widget", True, ["wg"])
     assert {"get", "list", "watch", "patch", "update", "create", "delete"} <= set(entry["verbs"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.conftest import Cluster, Json, config_map, ok, widget
+from tests.contract.conftest import GROUP, Cluster, Json, config_map, ok, widget
 
 MAPS = "v1/configmaps"
 SERVICES = "networking.istio.io/v1/virtualservices"
@@ -145,7 +145,7 @@ def test_managed_fields_name_who_wrote_a_field_last(cluster: Cluster, widgets: s
     }
     assert set(owners) == {"second"}
     entry = owners["second"]
-    assert (entry["operation"], entry["apiVersion"]) == ("Update", "contract.canaryctl.dev/v1")
+    assert (entry["operation"], entry["apiVersion"]) == ("Update", f"{GROUP}/v1")
     assert (entry["fieldsType"], entry["time"][-1]) == ("FieldsV1", "Z")
 
 

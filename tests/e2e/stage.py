@@ -1,7 +1,6 @@
 """A stage for whole releases: an API over HTTP, Envoy, Prometheus, pods, traffic, the real controller."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -82,7 +81,7 @@ class Stage:
     def kill_controller(self) -> None:
         """Kill it as the kernel would: no handler runs."""
         if self.controller is not None:
-            os.kill(self.controller.pid, signal.SIGKILL)
+            self.controller.signal(signal.SIGKILL)
 
     def keep_controller_running(self) -> None:
         """Start it again when it is gone, as a kubelet would."""

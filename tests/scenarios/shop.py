@@ -29,7 +29,7 @@ from canary.sandbox.traffic_log import read_totals
 Json = dict[str, Any]
 Weights = tuple[int, int]
 
-SECONDS = 60.0
+SECONDS = 90.0
 RATE_PER_SECOND = 150
 ALL_ON_STABLE = (100, 0)
 REPLICA = "replica-"
@@ -270,7 +270,8 @@ class Shop:
         return f"{told}\n{self._logs()}"
 
     def _logs(self) -> str:
-        return "\n".join(f"{child.name}: {child.log_tail()}" for child in self.controllers)
+        told = ((child, child.exit_code()) for child in self.controllers)
+        return "\n".join(f"{child.name} (exit {code}): {child.log_tail()}" for child, code in told)
 
 
 def weights_of(virtual_service: Json) -> Weights:

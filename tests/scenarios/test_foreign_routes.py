@@ -12,7 +12,7 @@ from canary.sandbox.control_plane import create
 from canary.sandbox.showcase import SERVICE
 from tests.scenarios.shop import Json, Shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 GATEWAY, NEIGHBOUR = "myapp-gateway", "neighbour"
 STABLE: Json = {"host": SERVICE, "subset": "stable"}

@@ -14,7 +14,7 @@ from canary.sandbox.showcase import CANARY, SERVICE
 from tests.scenarios.shop import ALL_ON_STABLE, Json, Shop
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 SLOW_STEPS = "10@60s,50@60s"
 ABORT = Wish(abort=Abort("ada", "wrong ticket"))

@@ -9,7 +9,7 @@ from canary.domain.verdict import Reason
 from canary.sandbox.showcase import CANARY, SERVICE
 from tests.scenarios.shop import Json, Shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STEPS = "10@2s,50@2s,100@2s"
 SLOW_STEPS = "10@30s,50@30s"

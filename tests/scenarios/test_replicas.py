@@ -16,7 +16,7 @@ from tests.grounds import NewGround
 from tests.scenarios.shop import REPLICA, Shop
 from tests.scenarios.world import World, running_world
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STEPS = "10@3s,50@3s,100@3s"
 EVERY_STEP = [(90, 10), (50, 50), (0, 100), (100, 0)]

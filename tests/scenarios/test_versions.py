@@ -12,7 +12,7 @@ from tests.grounds import NewGround
 from tests.scenarios.shop import Json, Shop
 from tests.scenarios.world import World, running_world
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STEPS = "10@3s,100@2s"
 EVERY_STEP = [(90, 10), (0, 100), (100, 0)]

@@ -10,7 +10,7 @@ from canary.sandbox.control_plane import create
 from canary.sandbox.showcase import CANARY, SERVICE
 from tests.scenarios.shop import ALL_ON_STABLE, Shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STEPS = "10@3s,50@2s"
 SLOW_STEPS = "10@60s,50@60s"
