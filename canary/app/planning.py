@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from canary.app.ports import AnnotatedService, PolicyCatalogue, ServiceCatalogue, StoredPolicy
 from canary.domain.annotations import parse_plan, policy_named_by
-from canary.domain.consent import SHARED_WITH, shared_with
+from canary.domain.consent import consent_remedy, shared_with
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Plan, PolicyRef, ServiceKey
 from canary.domain.policy import Policy, Provided, Unavailable
@@ -62,8 +62,10 @@ def policy_behind(named: PolicyRef, namespace: str, find: FindPolicy) -> Policy 
     place = named.namespace or namespace
     stored = find(place, named.name)
     if place != namespace and (stored is None or not shared_with(stored.consent, namespace)):
-        remedy = f"have its owners annotate it {SHARED_WITH}={namespace}"
-        return Unavailable(f"{quote(str(named))}, which is not shared with namespace {namespace}", remedy)
+        found = f"{quote(str(named))}, which is not shared with namespace {namespace}"
+        return Unavailable(
+            found, f"{consent_remedy(namespace)}; the controller must look after namespace {place}, too"
+        )
     if stored is None:
         found = f"{quote(str(named))}, which is no ReleasePolicy of namespace {namespace}"
         return Unavailable(found, "create it, or name another one")

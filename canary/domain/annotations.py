@@ -13,7 +13,15 @@ from canary.domain import reference as known
 from canary.domain.duration import format_duration
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, PolicyRef, ServiceKey
-from canary.domain.policy import ERROR_RATE, LATENCY, Policy, Provided, Unavailable, further_objectives
+from canary.domain.policy import (
+    ERROR_RATE,
+    LATENCY,
+    NOTHING_PROVIDED,
+    Policy,
+    Provided,
+    Unavailable,
+    further_objectives,
+)
 from canary.domain.reference import PREFIX, REFERENCE, Annotation
 from canary.domain.wishes import in_namespace, quote, shorten, suggestion
 
@@ -67,6 +75,10 @@ class _Reader:
             self.problems.append(Problem(layer.where(annotation), quote(text), str(refused)))
             return None
 
+    def is_said(self, annotation: Annotation[object]) -> bool:
+        """Whether any layer has the wish."""
+        return self._layer_of(annotation) is not None
+
     def where(self, annotation: Annotation[object]) -> str:
         """Return where the wish stands, or would stand."""
         layer = self._layer_of(annotation)
@@ -112,7 +124,7 @@ def parse_plan(
     key: ServiceKey,
     annotations: Mapping[str, str],
     policy: Policy | Unavailable | None = None,
-    provided: Provided | None = None,
+    provided: Provided = NOTHING_PROVIDED,
 ) -> Plan | None:
     """Return what the owner of a service asks for; None when nothing is.
 
@@ -122,8 +134,7 @@ def parse_plan(
     """
     if not is_opted_in(annotations):
         return None
-    provided = provided or Provided()
-    policies = (policy, provided.defaults) if isinstance(policy, Policy) else (provided.defaults,)
+    policies = tuple(item for item in (policy, provided.defaults) if isinstance(item, Policy))
     reader = _Reader(annotations, policies)
     reader.value(known.ENABLED)
     reader.value(known.EVIDENCE)
@@ -151,7 +162,7 @@ def parse_plan(
         # Without its policy a plan would silently mean defaults.
         missing = policy or Unavailable(f"{quote(str(named))}, which was not looked up", "try again")
         reader.problems.append(Problem(known.POLICY.key, missing.found, missing.remedy))
-    problems = [*reader.problems, *problems, *_contradictions(plan, reader)]
+    problems = [*reader.problems, *problems, *_contradictions(plan, reader, provided)]
     if problems:
         raise InvalidPlan(tuple(problems))
     return plan
@@ -159,7 +170,8 @@ def parse_plan(
 
 def policy_problems(policy: Policy, provided: Provided) -> tuple[Problem, ...]:
     """Return what is wrong with a policy by itself, whichever service names it."""
-    key = ServiceKey("default", "service")
+    # A service whose names are nobody's wish: a space is in no name.
+    key = ServiceKey("", " ")
     try:
         parse_plan(key, {known.ENABLED.key: "true"}, policy, provided)
     except InvalidPlan as invalid:
@@ -181,8 +193,11 @@ def _objectives(
     return (*objectives, *further), problems
 
 
-def _contradictions(plan: Plan, reader: _Reader) -> list[Problem]:
-    """Compare wishes with each other. One that was not understood is a stand-in and contradicts nothing."""
+def _contradictions(plan: Plan, reader: _Reader, provided: Provided) -> list[Problem]:
+    """Compare wishes with each other. One that was not understood is a stand-in and contradicts nothing.
+
+    Nor does one that nobody has where the defaults are not known: they may have it.
+    """
     problems = []
     if plan.stable == plan.canary and not reader.misread & {known.STABLE.name, known.CANARY.name}:
         remedy = (
@@ -191,7 +206,10 @@ def _contradictions(plan: Plan, reader: _Reader) -> list[Problem]:
         problems.append(Problem(reader.where(known.CANARY), quote(plan.canary), remedy))
     baking_seconds = sum(step.bake_seconds for step in plan.steps)
     understood = not reader.misread & {known.STEPS.name, known.DEADLINE.name}
-    if understood and baking_seconds >= plan.deadline_seconds:
+    settled = provided.defaults is not None or (
+        reader.is_said(known.STEPS) and reader.is_said(known.DEADLINE)
+    )
+    if understood and settled and baking_seconds >= plan.deadline_seconds:
         remedy = (
             f"the steps of {reader.where(known.STEPS)} take at least {format_duration(baking_seconds)}; "
             "write a longer deadline or shorter steps"

@@ -7,7 +7,7 @@ routes are lists. What fits no annotation stands only here: further objectives.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,7 @@ __all__ = [
     "ERROR_RATE",
     "LATENCY",
     "MOST_OBJECTIVES",
+    "NOTHING_PROVIDED",
     "Policy",
     "PolicyObjective",
     "PolicySpec",
@@ -83,7 +84,7 @@ class PolicyObjective:
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """What a ReleasePolicy says; None where it says nothing."""
+    """What a ReleasePolicy says; None where it says nothing. Raises ``ValueError``."""
 
     stable: str | None = None
     canary: str | None = None
@@ -101,6 +102,13 @@ class PolicySpec:
     drain: str | None = None
     interval: str | None = None
     virtual_services: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        # No gates is something to say; no steps and no routes are nothing.
+        if self.steps == ():
+            raise ValueError("steps: write at least one, or leave the field out")
+        if self.virtual_services == ():
+            raise ValueError("virtualServices: write at least one, or leave the field out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +138,15 @@ class Unavailable:
 class Provided:
     """What an administrator provides for the plans of all services."""
 
-    defaults: Policy = field(default=Policy(PolicySpec(), ""))
-    """What holds where neither an annotation nor a policy says anything."""
+    defaults: Policy | None = None
+    """What holds where neither an annotation nor a policy says anything; None where that is not known, as on
+    a person's machine: then nothing is said to contradict a wish that the defaults may have."""
     templates: Mapping[str, MetricTemplate] | None = None
-    """By name; None where they are not known, as on a person's machine: any name is taken for one then."""
+    """By name; None where they are not known: any name is taken for one then."""
+
+
+NOTHING_PROVIDED: Final = Provided(Policy(PolicySpec(), ""), {})
+"""Known to be nothing: our own defaults hold."""
 
 
 def _text(value: object) -> str:

@@ -228,7 +228,7 @@ def request_count(text: str) -> int:
 def evidence_rule(text: str) -> str:
     """Read the rule by which steps pass; there is one so far."""
     if text != "bake":
-        raise ValueError('write "bake", the only rule that is supported, or remove the annotation')
+        raise ValueError('write "bake", the only rule that is supported, or nothing')
     return text
 
 

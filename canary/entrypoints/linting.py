@@ -13,18 +13,21 @@ from canary.adapters.kube.policies import POLICY_KIND, understand
 from canary.adapters.kube.release_codec import GROUP
 from canary.app.planning import plan_of
 from canary.app.ports import AnnotatedService, StoredPolicy
-from canary.domain.annotations import PREFIX, policy_named_by, policy_problems
-from canary.domain.consent import SHARED_WITH
+from canary.domain.annotations import PREFIX, is_opted_in, policy_named_by, policy_problems
+from canary.domain.consent import SHARED_WITH, misread_consent
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import Policy, PolicySpec, Provided
-from canary.domain.reference import POLICY
+from canary.domain.reference import ENABLED, POLICY, REFERENCE
+from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.linting_routes import surroundings_problems
 from canary.entrypoints.manifests import Manifest
 
 __all__ = ["Finding", "Severity", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
+_SHARED: Final = frozenset({"VirtualService", POLICY_KIND})
+"""What another namespace may use with its owners' consent."""
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
 
 
@@ -66,7 +69,7 @@ def lint(manifests: Sequence[Manifest], provided: Provided) -> tuple[Finding, ..
         elif item.is_a(GROUP, POLICY_KIND):
             found += _of_policy(item, provided)
         elif item.kind in _MEANT_FOR_SERVICES:
-            found += _of_other(item)
+            found += _of_annotations(item)
     order = {item.file: number for number, item in reversed(list(enumerate(manifests)))}
     return tuple(sorted(found, key=lambda finding: (order[finding.file], finding.line)))
 
@@ -85,16 +88,9 @@ class _Files:
         )
 
 
-def _error(item: Manifest, problem: Problem, line: int) -> Finding:
-    return Finding(item.file, line, Severity.ERROR, _subject(item), str(problem))
-
-
-def _warning(item: Manifest, problem: Problem, line: int) -> Finding:
-    return Finding(item.file, line, Severity.WARNING, _subject(item), str(problem))
-
-
-def _subject(item: Manifest) -> str:
-    return f"{item.kind} {item.namespace}/{item.name}"
+def _finding(item: Manifest, problem: Problem, line: int, severity: Severity = Severity.ERROR) -> Finding:
+    subject = f"{item.kind} {item.namespace}/{item.name}"
+    return Finding(item.file, line, severity, subject, str(problem))
 
 
 def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
@@ -102,9 +98,14 @@ def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
     texts = {name: text for name, text in ours.items() if isinstance(text, str)}
     for name in ours.keys() - texts.keys():
         problem = Problem(name, repr(ours[name]), "put it in quotes: values of annotations are texts")
-        yield _error(item, problem, item.line_of_annotation(name))
+        yield _finding(item, problem, item.line_of_annotation(name))
     if not texts or len(texts) < len(ours):
         return
+    if not is_opted_in(texts):
+        for name in filter(_is_unknown, texts):
+            close = suggestion(name, [annotation.key for annotation in REFERENCE])
+            remedy = f"did you mean {close}?" if close else "there is no such annotation; remove it"
+            yield _finding(item, Problem(name, quote(texts[name]), remedy), item.line_of_annotation(name))
     yield from _of_wishes(item, AnnotatedService(ServiceKey(item.namespace, item.name), "", texts), files)
 
 
@@ -116,16 +117,17 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
     except InvalidPlan as invalid:
         plan = None
         for problem in invalid.problems:
-            # What stands in the policy is found where the policy is named.
-            where = problem.where if problem.where in service.annotations else POLICY.key
-            yield _error(item, problem, item.line_of_annotation(where))
+            # What stands in the policy is found where that is named, in the defaults where the owner opts in.
+            behind = POLICY.key if named is not None else ENABLED.key
+            where = problem.where if problem.where in service.annotations else behind
+            yield _finding(item, problem, item.line_of_annotation(where))
     if not is_there:
         remedy = "lint its file together with this one: what it says was not looked at"
         problem = Problem(POLICY.key, f'"{named}", which is not among the files', remedy)
-        yield _warning(item, problem, item.line_of_annotation(POLICY.key))
+        yield _finding(item, problem, item.line_of_annotation(POLICY.key), Severity.WARNING)
     elif plan is not None:
         for problem in surroundings_problems(files.manifests, service.key, plan):
-            yield _warning(item, problem, item.line("metadata", "name"))
+            yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
 
 
 def _anything(namespace: str, name: str) -> StoredPolicy:
@@ -145,12 +147,24 @@ def _of_policy(item: Manifest, provided: Provided) -> Iterator[Finding]:
         # Alone: what a default says is not this policy's fault.
         problems = policy_problems(Policy(stored.spec, "spec."), Provided(templates=provided.templates))
     for problem in problems:
-        yield _error(item, problem, item.line_of(problem.where))
+        yield _finding(item, problem, item.line_of(problem.where))
+    yield from _of_annotations(item)
 
 
-def _of_other(item: Manifest) -> Iterator[Finding]:
-    known = _WRITTEN_BY_THE_CONTROLLER | ({SHARED_WITH} if item.kind == "VirtualService" else set())
+def _is_unknown(name: str) -> bool:
+    return name not in {annotation.key for annotation in REFERENCE}
+
+
+def _of_annotations(item: Manifest) -> Iterator[Finding]:
+    """Look at annotations of ours on what is no Service: consent to share, or without effect."""
+    known = _WRITTEN_BY_THE_CONTROLLER | ({SHARED_WITH} if item.kind in _SHARED else set())
+    texts = {name: text for name, text in item.annotations.items() if isinstance(text, str)}
+    misread = misread_consent(texts) if item.kind in _SHARED else None
+    if misread is not None:
+        yield _finding(item, misread, item.line_of_annotation(SHARED_WITH), Severity.WARNING)
     for name, text in item.annotations.items():
         if name.startswith(PREFIX) and name not in known:
-            remedy = f"it has no effect on a {item.kind}: annotate the Service"
-            yield _warning(item, Problem(name, repr(text), remedy), item.line_of_annotation(name))
+            close = suggestion(name, [SHARED_WITH]) if item.kind in _SHARED and _is_unknown(name) else None
+            hint = f"did you mean {close}?" if close else "annotate the Service"
+            problem = Problem(name, repr(text), f"it has no effect on a {item.kind}: {hint}")
+            yield _finding(item, problem, item.line_of_annotation(name), Severity.WARNING)

@@ -149,8 +149,10 @@ def _objects(node: yaml.Node | None, value: object, file: str, namespace: str) -
             node.start_mark.line + 1, "no object: write a mapping with apiVersion and kind"
         )
     items = _inside(node, "items")
-    if str(value.get("kind") or "").endswith("List") and items is not None:
-        for child, item in zip(items[1].value, value["items"] or (), strict=True):
+    if str(value.get("kind") or "").endswith("List") and items is not None and value["items"] is not None:
+        if not isinstance(items[1], yaml.SequenceNode):
+            raise UnreadableManifest(items[0].line + 1, "no list of objects under items")
+        for child, item in zip(items[1].value, value["items"], strict=True):
             yield from _objects(child, item, file, namespace)
         return
     yield Manifest(file, str(_metadata(value).get("namespace") or namespace), value, node)

@@ -12,7 +12,7 @@ from canary.adapters.kube.wire import from_wire, to_wire
 from canary.domain.annotations import policy_problems
 from canary.domain.errors import Problem
 from canary.domain.metric_template import MetricTemplate
-from canary.domain.policy import Policy, PolicySpec, Provided
+from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
 from canary.entrypoints.setting_types import Group, Name, in_a_file
 
 __all__ = ["PlanSettings", "provided"]
@@ -30,12 +30,6 @@ def _stored(kind: type[T], value: object) -> T:
     return from_wire(kind, found, "")
 
 
-def _defaults(value: object) -> PolicySpec:
-    spec = _stored(PolicySpec, value)
-    _refuse(policy_problems(Policy(spec, ""), Provided()))
-    return spec
-
-
 def _refuse(problems: tuple[Problem, ...]) -> None:
     if problems:
         raise ValueError("; ".join(str(problem).removeprefix(".") for problem in problems))
@@ -46,7 +40,7 @@ class PlanSettings(Group):
 
     defaults: Annotated[
         PolicySpec,
-        PlainValidator(_defaults),
+        PlainValidator(lambda value: _stored(PolicySpec, value)),
         PlainSerializer(to_wire),
         WithJsonSchema(spec_schema_of_policy()),
     ] = PolicySpec()
@@ -66,8 +60,9 @@ class PlanSettings(Group):
     """By name: counters of applications, for the objectives of policies."""
 
     @model_validator(mode="after")
-    def _knows_its_templates(self) -> "PlanSettings":
-        _refuse(policy_problems(Policy(self.defaults, "defaults."), provided(self)))
+    def _make_a_plan(self) -> "PlanSettings":
+        ours = Provided(NOTHING_PROVIDED.defaults, self.metric_templates)
+        _refuse(policy_problems(Policy(self.defaults, "plans.defaults."), ours))
         return self
 
 

@@ -30,6 +30,8 @@ __all__ = ["CONFIG_VARIABLE", "InvalidSettings", "load_settings"]
 
 PREFIX: Final = Settings.model_config["env_prefix"]
 CONFIG_VARIABLE: Final = "CANARY_CONFIG"
+CACHE_VARIABLE: Final = "CANARY_CACHE"
+"""Where the demo's real control plane keeps what it builds; its controllers inherit it."""
 TESTS_PREFIX: Final = "CANARY_TEST_"
 """Of variables that tell the project's own tests something."""
 LONGEST_FOUND: Final = 80
@@ -179,7 +181,7 @@ def _unreadable(path: str, exc: Exception) -> Problem:
 
 
 def _belongs_elsewhere(variable: str, text: str) -> bool:
-    if variable == CONFIG_VARIABLE or variable.startswith(TESTS_PREFIX):
+    if variable in {CONFIG_VARIABLE, CACHE_VARIABLE} or variable.startswith(TESTS_PREFIX):
         return True
     # CANARY_HTTP_PORT is a Service's when it holds a URL such as tcp://10.0.0.1:80, and else a typo of ours.
     is_whole = variable.endswith("_PORT") and not variable.endswith(("_SERVICE_PORT", *_PROTOCOL_PORTS))

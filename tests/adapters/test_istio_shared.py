@@ -63,9 +63,9 @@ class Mesh:
         """All that a tenant is told of what is not shared."""
         namespace = self.kube.namespace
         return Problem(
-            "annotation canaryctl.dev/virtual-services",
+            "the plan's virtual-services",
             f"gateway.{self.gateways}, which is not shared with namespace {namespace}",
-            f"have its owners annotate it canaryctl.dev/shared-with: {namespace}",
+            f"have its owners annotate it canaryctl.dev/shared-with={namespace}",
         )
 
 

@@ -10,7 +10,7 @@ from canary.app.ports import Measurements
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
 from canary.domain.measurement import Measurement
 from canary.domain.plan import ServiceKey
-from canary.domain.policy import Provided
+from canary.domain.policy import NOTHING_PROVIDED
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
 from tests.app.fakes import (
@@ -45,7 +45,7 @@ class Simulation:
         services = Ports(world)
         self.ports = ReconcilerPorts(
             services=services,
-            planner=Planner(services, FakePolicies(world), Provided()),
+            planner=Planner(services, FakePolicies(world), NOTHING_PROVIDED),
             releases=FakeReleases(world),
             workloads=workloads,
             routes=routes,

@@ -7,7 +7,7 @@ from canary.app.planning import Planner
 from canary.app.ports import AnnotatedService, StoredPolicy
 from canary.domain.errors import Problem
 from canary.domain.plan import ServiceKey
-from canary.domain.policy import Policy, PolicySpec, Provided
+from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
 
 KEY = ServiceKey("shop", "checkout")
 
@@ -48,7 +48,7 @@ def stored(namespace: str, shared: str | None = None, **said: str) -> StoredPoli
 
 
 def understood(policy: str, *known: StoredPolicy) -> tuple[float | None, tuple[Problem, ...]]:
-    planner = Planner(Services(policy=policy), Policies(*known), Provided())
+    planner = Planner(Services(policy=policy), Policies(*known), NOTHING_PROVIDED)
     plan, problems = planner.understand(KEY)
     return (plan.tolerance if plan is not None else None), problems
 
@@ -75,7 +75,7 @@ def test_without_consent_a_policy_of_another_namespace_is_refused(consent: str |
     assert tolerance is None
     assert problem.where == "canaryctl.dev/policy"
     assert problem.found == '"platform/standard", which is not shared with namespace shop'
-    assert problem.remedy == "have its owners annotate it canaryctl.dev/shared-with=shop"
+    assert problem.remedy.startswith("have its owners annotate it canaryctl.dev/shared-with=shop; ")
 
 
 def test_nobody_learns_whether_an_unshared_policy_exists_or_what_is_wrong_with_it() -> None:
@@ -97,7 +97,7 @@ def test_wish_of_a_policy_that_is_not_understood_is_told_with_the_policys_name()
 
 def test_plan_is_current_only_while_service_and_policy_say_so_live() -> None:
     services, policies = Services(policy="standard"), Policies(stored("shop", tolerance="1.5x"))
-    planner = Planner(services, policies, Provided())
+    planner = Planner(services, policies, NOTHING_PROVIDED)
     plan, _ = planner.understand(KEY)
     assert plan is not None
     assert planner.is_current(KEY, plan)
@@ -120,7 +120,7 @@ def test_defaults_of_an_administrator_stand_behind_the_policy() -> None:
 
 def test_change_of_a_policy_concerns_the_services_that_name_it() -> None:
     policies = Policies()
-    index = ServiceIndex(Planner(Services(), policies, Provided()).plan_of)
+    index = ServiceIndex(Planner(Services(), policies, NOTHING_PROVIDED).plan_of)
     index.note(KEY, service(policy="standard"))
     # Not yet usable, and all the more to be looked at when it comes.
     assert index.using_policy("shop", "standard") == (KEY,)

@@ -19,6 +19,7 @@ from canary.domain.plan import (
     Step,
 )
 from canary.domain.policy import (
+    NOTHING_PROVIDED,
     Policy,
     PolicyObjective,
     PolicySpec,
@@ -41,7 +42,7 @@ def defaults(**said: object) -> Provided:
     return Provided(Policy(replace(PolicySpec(), **said), "plans.defaults."), {"failed-payments": PAYMENTS})
 
 
-def plan_of(named: Policy | Unavailable | None, provided: Provided | None = None, **wishes: str) -> Plan:
+def plan_of(named: Policy | Unavailable | None, provided: Provided = NOTHING_PROVIDED, **wishes: str) -> Plan:
     texts = {"enabled": "true", **({"policy": "standard"} if named is not None else {}), **wishes}
     annotations = {PREFIX + name.replace("_", "-"): text for name, text in texts.items()}
     plan = parse_plan(KEY, annotations, named, provided)
@@ -50,7 +51,7 @@ def plan_of(named: Policy | Unavailable | None, provided: Provided | None = None
 
 
 def problems_of(
-    named: Policy | Unavailable | None, provided: Provided | None = None, **wishes: str
+    named: Policy | Unavailable | None, provided: Provided = NOTHING_PROVIDED, **wishes: str
 ) -> list[Problem]:
     with pytest.raises(InvalidPlan) as refused:
         plan_of(named, provided, **wishes)
@@ -153,7 +154,6 @@ def test_where_templates_are_not_known_no_name_of_one_is_called_wrong():
         ({"tolerance": "1.2"}, "tolerance", 'with an x: "1.2x"'),
         ({"max_error_rate": "0.01"}, "maxErrorRate", 'did you mean "1%"?'),
         ({"steps": (PolicyStep(50), PolicyStep(10))}, "steps", "step 2 (10) must be above step 1 (50)"),
-        ({"steps": ()}, "steps", "step 1"),
         ({"min_requests": 0}, "minRequests", "from 1 to 1000000"),
         ({"virtual_services": ("a/b/c",)}, "virtualServices", "NAME, NAME/ROUTE"),
         ({"stable": "a", "canary": "a"}, "canary", "two workloads"),
@@ -193,6 +193,21 @@ def test_what_is_wrong_in_a_policy_is_told_with_its_place(said, where, remedy):
     assert policy_problems(policy(**said), defaults()) == (problem,)
 
 
+def test_where_the_defaults_are_not_known_nothing_is_said_to_contradict_what_they_may_say():
+    slow = policy(steps=(PolicyStep(100, "90m"),))
+    assert plan_of(slow, Provided()).steps == (Step(100, 5400.0),)
+    assert policy_problems(slow, Provided()) == ()
+    (problem,) = policy_problems(slow, NOTHING_PROVIDED)
+    assert "write a longer deadline" in problem.remedy
+    (problem,) = policy_problems(policy(steps=(PolicyStep(100, "90m"),), deadline="1h"), Provided())
+    assert problem.where == PLACE + "deadline"
+
+
+def test_names_of_a_policys_own_trial_contradict_nothing():
+    assert policy_problems(policy(canary="service"), NOTHING_PROVIDED) == ()
+    assert policy_problems(policy(stable="service-canary"), NOTHING_PROVIDED) == ()
+
+
 def test_contradiction_names_the_two_places_where_it_stands():
     (problem,) = problems_of(policy(steps=(PolicyStep(100, "2h"),)), deadline="1h")
     assert problem.where == PREFIX + "deadline"
@@ -202,6 +217,8 @@ def test_contradiction_names_the_two_places_where_it_stands():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: PolicySpec(steps=()), "steps: write at least one"),
+        (lambda: PolicySpec(virtual_services=()), "virtualServices: write at least one"),
         (lambda: PolicyStep(0), "from 1 to 100"),
         (lambda: PolicyStep(10, "5"), 'bake: a duration needs a unit: write "5s"'),
         (lambda: PolicyStep(10, "2m,50@5m"), "bake: write a duration"),

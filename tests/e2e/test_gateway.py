@@ -62,7 +62,7 @@ def test_without_consent_nothing_is_written_anywhere_and_an_event_names_the_reme
     begin(shared, "v2")
     shared.wait(lambda: shared.newest().reason is Reason.ROUTES_INVALID, "the release to wait")
     assert shared.newest().phase is Phase.PENDING
-    assert f"annotate it canaryctl.dev/shared-with: {NAMESPACE}" in shared.newest().message
+    assert f"annotate it canaryctl.dev/shared-with={NAMESPACE}" in shared.newest().message
     shared.kubectl("rollout", "status", f"deployment/{CANARY}", "--timeout=30s")
     assert (gateway(shared), shared.percent(), patched(shared)) == (before, 0, [])
     share(shared, NAMESPACE)

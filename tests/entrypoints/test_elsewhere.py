@@ -105,6 +105,6 @@ def test_status_tells_the_remedy_as_a_problem(elsewhere: Elsewhere) -> None:
 def refusal(elsewhere: Elsewhere) -> str:
     own = elsewhere.shop.namespace
     return (
-        f"annotation canaryctl.dev/virtual-services: found gateway.{elsewhere.namespace}, which is not "
-        f"shared with namespace {own}; have its owners annotate it canaryctl.dev/shared-with: {own}"
+        f"the plan's virtual-services: found gateway.{elsewhere.namespace}, which is not "
+        f"shared with namespace {own}; have its owners annotate it canaryctl.dev/shared-with={own}"
     )

@@ -111,6 +111,22 @@ def test_policy_of_another_namespace_needs_its_consent() -> None:
     assert findings(shared) == ()
 
 
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        ("canaryctl.dev/shared-wiht: shop", "did you mean canaryctl.dev/shared-with?"),
+        ('canaryctl.dev/shared-with: "shop pay"', "it shares with nobody"),
+        ('canaryctl.dev/shared-with: "*,shop"', "it shares with nobody"),
+        ("canaryctl.dev/enabled: 'true'", "annotate the Service"),
+    ],
+)
+def test_consent_that_shares_with_nobody_is_warned_of(annotation: str, words: str) -> None:
+    text = GOOD.replace("{name: standard}", f"{{name: standard, annotations: {{{annotation}}}}}")
+    (found,) = findings(text)
+    assert (found.severity, found.line) == (Severity.WARNING, 11)
+    assert words in found.message
+
+
 def test_annotations_on_what_is_no_service_are_warned_of() -> None:
     text = GOOD.replace("apiVersion: v1\nkind: Service", "apiVersion: apps/v1\nkind: Deployment")
     assert [item.line for item in findings(text)] == [6, 7]
@@ -138,6 +154,8 @@ def test_lists_and_json_are_read_too() -> None:
         ("{{ .Values.x }}: 1", 1, "no YAML"),
         ("apiVersion: v1\nkind: List\nitems: [1]\n", 3, "no object"),
         ("a: \x00", 1, "no YAML"),
+        ("kind: List\nitems: {a: 1}", 2, "no list of objects under items"),
+        ("kind: List\nitems: false", 2, "no list of objects under items"),
     ],
 )
 def test_file_that_is_no_manifest_is_refused_with_its_line(text: str, line: int, words: str) -> None:
@@ -153,6 +171,26 @@ def test_unreadable_file_does_not_hide_what_is_wrong_in_the_others(tmp_path: Pat
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == 2
     assert "2 errors" in done.stderr
+
+
+def test_file_that_is_no_text_is_told_among_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
+    (tmp_path / "b.yaml").write_text(GOOD.replace('"true"', '"ture"'))
+    done = run(str(tmp_path))
+    assert done.exit_code == 1
+    assert f"{tmp_path}/a.yaml:2: error: no UTF-8 text" in done.stdout
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_value_that_holds_itself_is_refused_like_any_other() -> None:
+    (found,) = findings(GOOD.replace("steps:\n", "steps: &s\n    - *s\n"))[:1]
+    assert found.severity is Severity.ERROR
+
+
+def test_typo_in_opting_in_itself_is_told() -> None:
+    (found,) = findings(GOOD.replace("canaryctl.dev/enabled", "canaryctl.dev/enabeld"))
+    assert (found.line, found.severity) == (6, Severity.ERROR)
+    assert "did you mean canaryctl.dev/enabled?" in found.message
 
 
 def test_document_for_scripts_has_what_the_lines_have() -> None:

@@ -15,14 +15,14 @@ import msgspec
 from canary.adapters.istio.objects import Home, Labelled, VirtualService
 from canary.adapters.kube.transport import Transport, decode
 from canary.app.errors import NotFound, TerminalError
-from canary.domain.consent import SHARED_WITH, shared_with
+from canary.domain.consent import consent_remedy, shared_with
 from canary.domain.errors import Problem
 from canary.domain.plan import RouteRef
 from canary.domain.wishes import is_label
 
 __all__ = ["NAMED_BY", "not_shared", "read_shared"]
 
-NAMED_BY = "annotation canaryctl.dev/virtual-services"
+NAMED_BY = "the plan's virtual-services"
 RESOURCE = "virtualservices.networking.istio.io"
 
 
@@ -47,7 +47,7 @@ def read_shared(
 
 def _read(transport: Transport, home: Home, group_version: str, namespace: str) -> VirtualService | Problem:
     if not (is_label(home.namespace) and is_label(home.name)):
-        # The plan of a Release can be edited: what is no name must not become part of a path.
+        # Whoever may create Releases may make one up: what is no name must not become part of a path.
         return not_shared(home, namespace)
     path = home.path(group_version)
     try:
@@ -64,7 +64,7 @@ def _read(transport: Transport, home: Home, group_version: str, namespace: str) 
 def not_shared(home: Home, namespace: str) -> Problem:
     """Return the problem of a VirtualService that a service of ``namespace`` may not use."""
     found = f"{home.name}.{home.namespace}, which is not shared with namespace {namespace}"
-    return Problem(NAMED_BY, found, f"have its owners annotate it {SHARED_WITH}: {namespace}")
+    return Problem(NAMED_BY, found, consent_remedy(namespace))
 
 
 def _not_permitted(home: Home) -> Problem:

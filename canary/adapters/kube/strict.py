@@ -62,4 +62,8 @@ def _of_fields(kind: Any, data: Mapping[str, object], path: str) -> Iterator[Pro
 
 
 def _shown(value: object) -> str:
-    return quote(value if isinstance(value, str) else json.dumps(value, default=str))
+    try:
+        return quote(value if isinstance(value, str) else json.dumps(value, default=str))
+    except (ValueError, RecursionError):
+        # YAML can have a value hold itself.
+        return "a value that holds itself"

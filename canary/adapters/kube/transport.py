@@ -218,7 +218,7 @@ class Transport:
         return answer
 
     def _send(self, call: "_Call", quiet_seconds: float) -> Any:
-        # A plan in a Release can be edited, and such a name in it would lead to another namespace.
+        # Whoever may create Releases may make one up, and such a name in it would lead to another namespace.
         if not {".", ".."}.isdisjoint(call.path.split("/")):
             raise TerminalError(f"{call}: a name in this path is . or .., which no object has; correct it")
         headers = {"Accept": call.accept, "User-Agent": f"canary/{__version__}"}

@@ -48,9 +48,9 @@ def lint(
     namespace = options_in(context).namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
-    for file, text in _texts(files):
+    for file, content in _contents(files):
         try:
-            manifests += read_manifests(text, file, namespace)
+            manifests += read_manifests(_decoded(content), file, namespace)
         except UnreadableManifest as unreadable:
             found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
     found += findings_in(manifests, _provided(settings))
@@ -64,28 +64,33 @@ def lint(
         context.exit(1)
 
 
-def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        raise UnreadableManifest(content[: exc.start].count(b"\n") + 1, "no UTF-8 text") from exc
+
+
+def _contents(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     for name in files:
         if name == STANDARD_INPUT:
-            yield "<stdin>", sys.stdin.read()
+            yield "<stdin>", sys.stdin.buffer.read()
             continue
         path = Path(name)
         if path.is_dir():
             inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
             if not inside:
                 raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
-            yield from ((str(each), _text_of(each)) for each in inside)
+            yield from ((str(each), _content_of(each)) for each in inside)
         else:
-            yield name, _text_of(path)
+            yield name, _content_of(path)
 
 
-def _text_of(path: Path) -> str:
+def _content_of(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except OSError as exc:
         raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise CommandFailed(f"cannot read {path}: it is not UTF-8 text") from exc
 
 
 def _provided(settings: Path | None) -> Provided:
