@@ -30,7 +30,7 @@ Json = dict[str, Any]
 Weights = tuple[int, int]
 
 SECONDS = 90.0
-RATE_PER_SECOND = 150
+RATE_PER_SECOND = 100
 ALL_ON_STABLE = (100, 0)
 REPLICA = "replica-"
 """What the names of controllers begin with, and with them what they call themselves to the API server."""
