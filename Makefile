@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-image test-cluster test-all check format docs lock sbom audit bench clean
+.PHONY: help demo test test-slow test-image test-cluster check format docs lock sbom audit bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are,
 sbom: $(VENV)/.dev ## Write dist/canary.cdx.json, the bill of materials of the image (CycloneDX)
 	@$(BIN)/python -m requirements.sbom dist/canary.cdx.json
 
-audit: $(VENV)/.dev ## Ask PyPI for known vulnerabilities of all that is locked
+audit: $(VENV)/.dev ## Ask PyPI for known vulnerabilities of the locked Python packages
 	@$(BIN)/python -m requirements.audit $(ARGS)
 
 lock: $(VENV)/.dev ## Upgrade the lock files on purpose

@@ -26,10 +26,6 @@ class Watch(Protocol):
         """End soon."""
         ...
 
-    def wait_synced(self, timeout_seconds: float) -> bool:
-        """Wait until the first list has arrived; False when it did not in time."""
-        ...
-
 
 @dataclass(slots=True)
 class Controller:
@@ -72,16 +68,10 @@ class Controller:
             return
         self.scheduler.start()
         for number in range(self.workers):
-            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            work = self.loop.work
+            thread = threading.Thread(target=work, args=(self.stop,), name=f"worker-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
-
-    def _work(self) -> None:
-        # A cache that is not complete yet would make opted-in services look opted out.
-        while not all(watch.wait_synced(1.0) for watch in self.watches):
-            if self.stop.is_set():
-                return
-        self.loop.work(self.stop)
 
     def _end(self) -> None:
         self.stop.set()

@@ -20,10 +20,16 @@ __all__ = ["Loop"]
 
 CONFLICT_SECONDS = 0.2
 TERMINAL_SECONDS = 30.0
+UNKNOWN_SECONDS = 1.0
+"""How soon to ask again whether a namespace is known by now."""
 
 
 class Loop:
-    """Ties a queue to a reconciler; ``ports`` are those of the reconciler."""
+    """Ties a queue to a reconciler; ``ports`` are those of the reconciler.
+
+    ``is_known`` says whether everything that is watched in a namespace has been seen: a cache that is not
+    complete would make opted-in services look opted out. Other namespaces do not wait for it.
+    """
 
     def __init__(
         self,
@@ -32,7 +38,9 @@ class Loop:
         ports: ReconcilerPorts,
         backoff: Backoff,
         on_leadership_lost: Callable[[], None],
+        is_known: Callable[[str], bool],
     ) -> None:
+        self._is_known = is_known
         self._queue = queue
         self._reconciler = reconciler
         self._announcer = ports.announcer
@@ -73,6 +81,9 @@ class Loop:
         with self._lock:
             if key in self._quarantined:
                 return
+        if not self._is_known(key.namespace):
+            self._queue.add_after(key, UNKNOWN_SECONDS)
+            return
         started = self._clock.monotonic()
         outcome = self._pass(key)
         self._telemetry.pass_finished(key, outcome, self._clock.monotonic() - started)

@@ -6,11 +6,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
 
 from canary import __version__
+from canary.adapters.kube.follow import WatchGroup
 from canary.app.errors import WorldError
 from canary.entrypoints.health import Check, health_server
 from canary.entrypoints.http_server import HttpServer
@@ -84,18 +86,29 @@ def _loop_check(wired: Wired) -> Check:
 
 
 def _watch_check(wired: Wired) -> Check:
+    """Fails when no namespace can be looked after: one that cannot is no reason to have the others wait."""
+
     def check() -> str | None:
-        failing = {path: why for watch in wired.watches for path, why in watch.failures().items()}
-        silent = {
-            path: f"silent for {age:.0f} s"
-            for watch in wired.watches
-            for path, age in watch.ages().items()
-            if age > WATCH_SILENT_SECONDS
-        }
-        problems = silent | failing
-        return "; ".join(f"{path}: {why}" for path, why in problems.items()) or None
+        problems = [_problems_of(watch) for watch in wired.watches]
+        namespaces = {namespace for watch in wired.watches for namespace in watch.namespaces}
+        failing = {namespace for found in problems for namespace in found}
+        if failing < namespaces:
+            return None
+        return "; ".join(words for found in problems for words in found.values()) or None
 
     return check
+
+
+def _problems_of(watch: WatchGroup[Any]) -> dict[str, str]:
+    """By namespace: what keeps it from being followed."""
+    failures, ages = watch.failures(), watch.ages()
+    found = {}
+    for namespace, path in watch.namespaces.items():
+        if path in failures:
+            found[namespace] = f"{path}: {failures[path]}"
+        elif ages[path] > WATCH_SILENT_SECONDS:
+            found[namespace] = f"{path}: silent for {ages[path]:.0f} s"
+    return found
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         ports,
         Backoff(random.SystemRandom().random),
         stop.set,
+        watches.are_synced,
     )
     changes.loop = loop
 
@@ -175,6 +176,9 @@ class _Watches:
 
     def all(self) -> tuple[WatchGroup[Any], ...]:
         return (self.services, self.policies, self.deployments, self.releases)
+
+    def are_synced(self, namespace: str) -> bool:
+        return all(watch.is_synced(namespace) for watch in self.all())
 
 
 def _looking(

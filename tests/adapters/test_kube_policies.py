@@ -102,6 +102,15 @@ def test_policy_that_no_parser_of_ours_could_have_let_in_is_kept_with_what_is_wr
     assert "bake: write a duration" in str(found.problems[0])
 
 
+def test_typo_in_a_policy_is_no_silent_default(kube: Cluster, follow: Callable[[], PolicyWatch]) -> None:
+    steps = [{"weight": 10, "bakeTime": "10m"}]
+    kube.create(POLICIES, policy("typo", maxErorRate="0.1%", steps=steps))
+    found = follow().get(kube.namespace, "typo")
+    assert found is not None
+    assert found.spec is None
+    assert {problem.where for problem in found.problems} == {"spec.maxErorRate", "spec.steps[0].bakeTime"}
+
+
 def test_cluster_that_does_not_know_policies_has_none_and_keeps_nobody_waiting(
     kube: Cluster, follow: Callable[[], PolicyWatch], faults: Install
 ) -> None:

@@ -88,6 +88,17 @@ def test_a_definition_keeps_what_a_newer_controller_saves_at_every_depth(kube: C
     assert (plan["newer"], plan["steps"][0]["newer"]) == (True, True)
 
 
+def test_release_that_lost_the_label_by_which_it_is_found_is_told_of_and_not_made_again(
+    kube: Cluster,
+) -> None:
+    store = KubeReleases(kube.transport)
+    made = store.create(release_in(kube))
+    kube.merge(RELEASES, made.release.name, {"metadata": {"labels": {"canaryctl.dev/service": None}}})
+    assert store.list(made.release.key) == ()
+    with pytest.raises(TerminalError, match="has lost its label"):
+        store.create(release_in(kube))
+
+
 def test_releases_come_oldest_first_and_only_those_of_the_service(kube: Cluster) -> None:
     store = KubeReleases(kube.transport)
     for revision, created in (("zz", 100.0), ("aa", 300.0), ("mm", 200.0)):

@@ -208,3 +208,22 @@ def test_all_namespaces_are_watched_when_none_is_named(kube: Cluster) -> None:
         assert watch.get(ServiceKey(kube.namespace, "checkout")) is not None
     finally:
         watch.stop()
+
+
+def test_namespace_that_may_not_be_watched_keeps_no_other_waiting(kube: Cluster, faults: Install) -> None:
+    faults(lambda seen: Fault(status=403) if "/namespaces/forbidden/" in seen.path else None)
+    kube.create("v1/services", service("checkout", enabled="true"))
+    namespaces = [kube.namespace, "forbidden"]
+    watch = ServiceWatch(
+        connect(kube.server.kubeconfig), RealClock(), lambda: 0.0, lambda key: None, namespaces
+    )
+    watch.start()
+    try:
+        eventually(lambda: watch.is_synced(kube.namespace))
+        eventually(watch.failures)
+        assert not watch.is_synced("forbidden")
+        assert not watch.is_synced("elsewhere")
+        assert watch.kept(kube.namespace, "checkout") is not None
+        assert list(watch.failures()) == [watch.namespaces["forbidden"]]
+    finally:
+        watch.stop()

@@ -43,6 +43,7 @@ class Stage:
     simulation: Simulation = field(default_factory=simulate)
     reconciler: ScriptedReconciler = field(default_factory=ScriptedReconciler)
     lost: threading.Event = field(default_factory=threading.Event)
+    unknown: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.world = self.simulation.world
@@ -53,6 +54,7 @@ class Stage:
             self.simulation.ports,
             Backoff(lambda: 0.0),
             self.lost.set,
+            lambda namespace: namespace not in self.unknown,
         )
 
     def run(self, seconds: int) -> None:
@@ -133,3 +135,16 @@ def test_lost_leadership_ends_the_process() -> None:
     stage.loop.changed(KEY)
     stage.run(1)
     assert stage.lost.is_set()
+
+
+def test_namespace_that_is_not_known_yet_is_waited_for_and_the_others_are_not() -> None:
+    stage = Stage()
+    elsewhere = ServiceKey("pay", "till")
+    stage.unknown.add("shop")
+    for key in (KEY, elsewhere):
+        stage.loop.work_on(key)
+    assert stage.reconciler.made == [elsewhere]
+    stage.unknown.clear()
+    stage.world.advance(1)
+    stage.queue.release_due()
+    assert stage.queue.take(timeout_seconds=0.0) == KEY

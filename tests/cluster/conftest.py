@@ -42,7 +42,7 @@ def world(control_plane: NewGround) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
-    """A control plane of this module's own, with our definition and Istio's."""
+    """A control plane of this module's own, with our definitions and Istio's."""
     with control_plane_with_istio(say) as running:
         install_crds(connect(running.kubeconfig), definitions())
         yield running

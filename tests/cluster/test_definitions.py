@@ -164,8 +164,9 @@ def test_kubectl_lists_releases_and_policies_together(plane: ControlPlane, admin
     assert "releasepolicy.canaryctl.dev/listed" in told
     assert "release.canaryctl.dev/listed" in told
     columns = kubectl(plane, "get", "releasepolicy", "listed").splitlines()[0].split()
-    assert columns == ["NAME", "STEPS", "ERRORS", "LATENCY", "GATES", "DEADLINE", "AGE"]
-    assert "10" in kubectl(plane, "get", "cpol", "listed")
+    assert columns == ["NAME", "ERRORS", "LATENCY", "GATES", "DEADLINE", "AGE"]
+    row = kubectl(plane, "get", "cpol", "listed").splitlines()[1].split()
+    assert row[:3] == ["listed", "0.5%", '["promotion"]']
 
 
 def test_kubectl_explains_every_field(plane: ControlPlane) -> None:

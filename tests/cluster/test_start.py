@@ -16,7 +16,12 @@ from tests.grounds import NewGround
 
 STARTS = 5
 NAME = "starter"
-COLLECTIONS = {"/api/v1/services", "/apis/apps/v1/deployments", "/apis/canaryctl.dev/v1alpha1/releases"}
+COLLECTIONS = {
+    "/api/v1/services",
+    "/apis/apps/v1/deployments",
+    "/apis/canaryctl.dev/v1alpha1/releases",
+    "/apis/canaryctl.dev/v1alpha1/releasepolicies",
+}
 
 
 def test_a_controller_that_starts_follows_its_collections_and_leads(

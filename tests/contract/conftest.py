@@ -226,7 +226,11 @@ def _widget_definition() -> Json:
         "served": True,
         "schema": {"openAPIV3Schema": schema},
         "subresources": {"status": {}},
-        "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+        "additionalPrinterColumns": [
+            {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+            {"name": "First", "type": "string", "jsonPath": ".spec.list[*]"},
+            {"name": "Set", "type": "string", "jsonPath": ".spec.set"},
+        ],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -126,14 +126,6 @@ def test_a_version_that_is_not_served_is_not_found(cluster: Cluster, widgets: st
     assert cluster.call("GET", cluster.path(widgets.replace("v1", "v2"))).status_code == 404
 
 
-def test_printer_columns_come_from_the_definition(cluster: Cluster, widgets: str) -> None:
-    cluster.create(widgets, widget("a", size=42))
-    accept = "application/json;as=Table;g=meta.k8s.io;v=v1"
-    table = ok(cluster.call("GET", cluster.path(widgets), headers={"Accept": accept}))
-    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Size"]
-    assert table["rows"][0]["cells"] == ["a", 42]
-
-
 def test_discovery_lists_the_resource_in_each_version(cluster: Cluster, widgets: str) -> None:
     group = cluster.get(f"/apis/{GROUP}")
     assert [version["version"] for version in group["versions"]] == ["v1", "v1beta1"]
@@ -150,3 +142,13 @@ def test_a_status_can_be_removed_through_its_subresource(cluster: Cluster, widge
     cluster.create(widgets, widget("a", size=1))
     ok(cluster.patch(f"{path}/status", {"status": {"seen": 7}}))
     assert "status" not in ok(cluster.patch(f"{path}/status", {"status": None}))
+
+
+def test_columns_are_the_definitions_and_show_what_is_found_first_and_lists_as_json(
+    cluster: Cluster, widgets: str
+) -> None:
+    cluster.create(widgets, widget("a", size=1, list=[7, 8], set=["x", "y"]))
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    table = ok(cluster.call("GET", cluster.path(widgets, "a"), headers={"Accept": accept}))
+    assert [item["name"] for item in table["columnDefinitions"]] == ["Name", "Size", "First", "Set"]
+    assert table["rows"][0]["cells"] == ["a", 1, "7", '["x","y"]']

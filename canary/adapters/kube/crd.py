@@ -118,18 +118,17 @@ def release_crd() -> Json:
 def policy_crd() -> Json:
     """Return the definition of ReleasePolicy."""
     columns = (
-        _Column("Steps", ".spec.steps[*].weight"),
         _Column("Errors", ".spec.maxErrorRate"),
         _Column("Latency", ".spec.maxLatency"),
-        _Column("Gates", ".spec.gates[*]"),
+        _Column("Gates", ".spec.gates"),
         _Column("Deadline", ".spec.deadline"),
         AGE,
-        _Column("Objectives", ".spec.objectives[*].name", is_wide=True),
         _Column("Tolerance", ".spec.tolerance", is_wide=True),
     )
     schema = _object(
         "How services release: the wishes that stand behind the annotations of each that names it.",
-        {"spec": spec_schema_of_policy()},
+        # What the server dropped nobody could call a typo: the controller has to see it.
+        {"spec": _open(spec_schema_of_policy())},
     )
     return _definition((POLICY_KIND, POLICY_PLURAL, "cpol"), schema, columns, {})
 
@@ -178,8 +177,9 @@ def _definition(names: tuple[str, str, str], schema: Json, columns: tuple[_Colum
 def _open(schema: Json) -> Json:
     """Have a schema keep what it does not know, at every depth.
 
-    A controller that is newer than the cluster's CRD must not lose what it saves. Below a field that a schema
-    knows, the server drops the unknown again unless it is told so there, too.
+    A controller that is newer than the cluster's CRD must not lose what it saves, and a typo must not be
+    dropped in silence. Below a field that a schema knows, the server drops the unknown again unless it is
+    told so there, too.
     """
     opened = {
         key: _open(inner) if key in {"items", "additionalProperties"} else inner

@@ -43,9 +43,19 @@ class WatchGroup(Generic[V]):
     def _watches(self) -> ValuesView[ObjectWatch[V]]:
         return self._by_namespace.values()
 
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """The namespaces that are followed, each with the path that is watched for it; empty: all of them."""
+        return {namespace: watch.name for namespace, watch in self._by_namespace.items()}
+
     def looks_after(self, namespace: str) -> bool:
         """Whether objects of ``namespace`` are followed."""
         return not self._by_namespace.keys().isdisjoint({namespace, ""})
+
+    def is_synced(self, namespace: str) -> bool:
+        """Whether the first list of ``namespace`` has arrived; never where it is not looked after."""
+        watch = self._by_namespace.get(namespace) or self._by_namespace.get("")
+        return watch is not None and watch.wait_synced(0.0)
 
     def kept(self, namespace: str, name: str) -> V | None:
         """What is kept of one object; None when there is none, or its namespace is not looked after."""

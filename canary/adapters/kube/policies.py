@@ -5,7 +5,6 @@ does not know the kind, because its definitions are a version older, has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -25,8 +24,6 @@ __all__ = ["POLICY_KIND", "POLICY_PLURAL", "PolicyWatch", "decode_policy", "read
 
 POLICY_KIND = "ReleasePolicy"
 POLICY_PLURAL = "releasepolicies"
-
-Json = dict[str, Any]
 
 
 class _Policy(msgspec.Struct):

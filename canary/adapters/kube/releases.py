@@ -68,7 +68,14 @@ class KubeReleases:
             answer = self._transport.request("POST", path, body=encode_object(release))
         except ConflictError:
             answer = self._transport.request("GET", _path(release.key.namespace, release.name))
-            if _object(answer, path).get("status"):
+            found = _object(answer, path)
+            if found["metadata"].get("labels", {}).get(SERVICE_LABEL) != release.key.name:
+                # It would be made, and not found, for ever; and nobody would judge it meanwhile.
+                raise TerminalError(
+                    f"release {release.key.namespace}/{release.name} has lost its label "
+                    f"{SERVICE_LABEL}={release.key.name}, by which it is found: put it back"
+                ) from None
+            if found.get("status"):
                 return _decoded(answer)
         # Left without a status by the creation just now, or by a crash right after an earlier one.
         return self.save(_decoded(answer), release)

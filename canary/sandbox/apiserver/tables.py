@@ -79,8 +79,8 @@ def _cell(obj: Json, column: Column, now: datetime) -> Any:
         return age(str(values[0]), now)
     if column.type in {"integer", "number", "boolean"}:
         return values[0]
-    texts = [v if isinstance(v, str) else msgspec.json.encode(v).decode() for v in values]
-    return ",".join(texts)
+    # A real server shows what is found first, too.
+    return values[0] if isinstance(values[0], str) else msgspec.json.encode(values[0]).decode()
 
 
 def age(moment: str, now: datetime) -> str:
