@@ -210,6 +210,12 @@ def test_all_namespaces_are_watched_when_none_is_named(kube: Cluster) -> None:
         watch.stop()
 
 
+def test_namespace_that_holds_nothing_is_known_all_the_same(follow: Callable[[], Following]) -> None:
+    following = follow()
+    assert following.watch.all() == ()
+    assert following.watch.is_synced(following.namespace)
+
+
 def test_namespace_that_may_not_be_watched_keeps_no_other_waiting(kube: Cluster, faults: Install) -> None:
     faults(lambda seen: Fault(status=403) if "/namespaces/forbidden/" in seen.path else None)
     kube.create("v1/services", service("checkout", enabled="true"))

@@ -54,13 +54,16 @@ class WatchGroup(Generic[V]):
 
     def is_synced(self, namespace: str) -> bool:
         """Whether the first list of ``namespace`` has arrived; never where it is not looked after."""
-        watch = self._by_namespace.get(namespace) or self._by_namespace.get("")
+        watch = self._watch_of(namespace)
         return watch is not None and watch.wait_synced(0.0)
 
     def kept(self, namespace: str, name: str) -> V | None:
         """What is kept of one object; None when there is none, or its namespace is not looked after."""
-        watch = self._by_namespace.get(namespace) or self._by_namespace.get("")
+        watch = self._watch_of(namespace)
         return watch.get(namespace, name) if watch is not None else None
+
+    def _watch_of(self, namespace: str) -> ObjectWatch[V] | None:
+        return self._by_namespace.get(namespace, self._by_namespace.get(""))
 
     def all(self) -> tuple[V, ...]:
         """What is kept of every object."""

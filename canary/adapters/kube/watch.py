@@ -123,10 +123,6 @@ class ObjectWatch(Generic[V]):
         """Everything that is cached at this moment, by namespace and name."""
         return self._objects.copy()
 
-    def __len__(self) -> int:
-        """How many values are cached."""
-        return len(self._objects)
-
     def _run(self) -> None:
         version: str | None = None
         while not self._stopping.is_set():
