@@ -5,10 +5,11 @@ prove wrong, or that has no effect.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
 from canary.adapters.kube.policies import POLICY_KIND, understand
 from canary.adapters.kube.release_codec import GROUP
 from canary.app.planning import plan_of
@@ -23,12 +24,23 @@ from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.linting_routes import surroundings_problems
 from canary.entrypoints.manifests import Manifest
 
-__all__ = ["Finding", "Severity", "lint"]
+__all__ = ["Finding", "Installation", "Severity", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
 _SHARED: Final = frozenset({"VirtualService", POLICY_KIND})
 """What another namespace may use with its owners' consent."""
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a controller's settings say that matters to files."""
+
+    provided: Provided = field(default_factory=Provided)
+    """Templates of None are not known, and then no name of one is called wrong."""
+    cluster_domain: str = DEFAULT_CLUSTER_DOMAIN
+    namespaces: tuple[str, ...] = ()
+    """Those that it works in; none: all."""
 
 
 class Severity(StrEnum):
@@ -55,19 +67,15 @@ class Finding:
         return f"{self.file}:{self.line}: {self.severity}: {subject}{self.message}"
 
 
-def lint(manifests: Sequence[Manifest], provided: Provided) -> tuple[Finding, ...]:
-    """Return what is wrong with ``manifests``, in the order of files and lines.
-
-    ``provided`` is what the controller's settings say; templates of None are not known, and then no name of
-    one is called wrong.
-    """
-    files = _Files(tuple(manifests), provided)
-    found: list[Finding] = []
+def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Finding, ...]:
+    """Return what is wrong with ``manifests``, in the order of files and lines."""
+    files = _Files(tuple(manifests), installation)
+    found: list[Finding] = list(_policies_twice(manifests))
     for item in manifests:
         if item.is_a("", "Service"):
             found += _of_service(item, files)
         elif item.is_a(GROUP, POLICY_KIND):
-            found += _of_policy(item, provided)
+            found += _of_policy(item, installation.provided)
         elif item.kind in _MEANT_FOR_SERVICES:
             found += _of_annotations(item)
     order = {item.file: number for number, item in reversed(list(enumerate(manifests)))}
@@ -79,7 +87,7 @@ class _Files:
     """All that is linted together."""
 
     manifests: tuple[Manifest, ...]
-    provided: Provided
+    installation: Installation
 
     def policy(self, namespace: str, name: str) -> StoredPolicy | None:
         policies = (item for item in self.manifests if item.is_a(GROUP, POLICY_KIND))
@@ -113,7 +121,7 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
     named = policy_named_by(service.annotations)
     is_there = named is None or files.policy(named.namespace or item.namespace, named.name) is not None
     try:
-        plan = plan_of(service, files.policy if is_there else _anything, files.provided)
+        plan = plan_of(service, files.policy if is_there else _anything, files.installation.provided)
     except InvalidPlan as invalid:
         plan = None
         for problem in invalid.problems:
@@ -126,8 +134,29 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
         problem = Problem(POLICY.key, f'"{named}", which is not among the files', remedy)
         yield _finding(item, problem, item.line_of_annotation(POLICY.key), Severity.WARNING)
     elif plan is not None:
-        for problem in surroundings_problems(files.manifests, service.key, plan):
+        yield from _of_place(item, files.installation.namespaces)
+        domain = files.installation.cluster_domain
+        for problem in surroundings_problems(files.manifests, service.key, plan, domain):
             yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
+
+
+def _of_place(item: Manifest, namespaces: Sequence[str]) -> Iterator[Finding]:
+    if namespaces and item.namespace not in namespaces:
+        remedy = f"the settings have the controller work in {', '.join(namespaces)} only"
+        problem = Problem("namespace", quote(item.namespace), remedy)
+        yield _finding(item, problem, item.line("metadata", "namespace"), Severity.WARNING)
+
+
+def _policies_twice(manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    first: dict[tuple[str, str], Manifest] = {}
+    for item in manifests:
+        if item.is_a(GROUP, POLICY_KIND):
+            other = first.setdefault((item.namespace, item.name), item)
+            if other is not item:
+                place = f"{other.file}:{other.line('metadata', 'name')}"
+                remedy = f"{place} has it, too, and services here were linted with that one: keep one of them"
+                problem = Problem("metadata.name", quote(item.name), remedy)
+                yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
 
 
 def _anything(namespace: str, name: str) -> StoredPolicy:

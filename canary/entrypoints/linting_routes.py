@@ -24,7 +24,9 @@ T = TypeVar("T")
 ISTIO: Final = "networking.istio.io"
 
 
-def surroundings_problems(manifests: Sequence[Manifest], key: ServiceKey, plan: Plan) -> tuple[Problem, ...]:
+def surroundings_problems(
+    manifests: Sequence[Manifest], key: ServiceKey, plan: Plan, cluster_domain: str
+) -> tuple[Problem, ...]:
     """Return what would keep the service's traffic from being shifted, were the files all that there is.
 
     Without any Deployment in its namespace nothing is said, and without both workloads and a VirtualService
@@ -50,21 +52,26 @@ def surroundings_problems(manifests: Sequence[Manifest], key: ServiceKey, plan: 
     shared = [item for item in elsewhere if shared_with(item.metadata.annotations, key.namespace)]
     finder = RouteFinder(
         key.namespace,
-        _pair(key, plan, workloads),
-        neighbourhood_of(key.namespace, _all(own, "", Service), _all(own, ISTIO, DestinationRule)),
+        _pair(key, plan, workloads, cluster_domain),
+        neighbourhood_of(
+            key.namespace, _all(own, "", Service), _all(own, ISTIO, DestinationRule), cluster_domain
+        ),
         plan.virtual_services,
+        cluster_domain,
     )
     withheld = tuple(not_shared(item.home, key.namespace) for item in elsewhere if item not in shared)
     return finder.find([*virtual_services, *shared], withheld).problems
 
 
-def _pair(key: ServiceKey, plan: Plan, workloads: Mapping[str, Mapping[str, str]]) -> Pair:
+def _pair(
+    key: ServiceKey, plan: Plan, workloads: Mapping[str, Mapping[str, str]], cluster_domain: str
+) -> Pair:
     return Pair(
         stable=plan.stable,
         canary=plan.canary,
-        service_host=service_host(key.name, key.namespace),
-        stable_host=service_host(plan.stable, key.namespace),
-        canary_host=service_host(plan.canary, key.namespace),
+        service_host=service_host(key.name, key.namespace, cluster_domain),
+        stable_host=service_host(plan.stable, key.namespace, cluster_domain),
+        canary_host=service_host(plan.canary, key.namespace, cluster_domain),
         stable_labels=workloads[plan.stable],
         canary_labels=workloads[plan.canary],
     )

@@ -154,3 +154,13 @@ def test_server_that_does_not_answer_is_an_error_of_the_world(kube: Cluster, fau
     faults(lambda _: Fault(status=403))
     with pytest.raises(WorldError):
         ReleaseSurvey(kube.transport).look()
+
+
+def test_namespace_that_refuses_hides_no_other_and_is_named(kube: Cluster, faults: Install) -> None:
+    store = KubeReleases(kube.transport)
+    stored = store.create(release_in(kube))
+    faults(lambda seen: Fault(status=403) if "/namespaces/elsewhere/" in seen.path else None)
+    survey = ReleaseSurvey(kube.transport, ("elsewhere", kube.namespace)).look()
+    assert [item.newest for item in survey.services] == [stored]
+    (sentence,) = survey.unseen
+    assert "/namespaces/elsewhere/releases" in sentence

@@ -56,6 +56,9 @@ def annotated(name: str, **annotations: str) -> AnnotatedService:
 
 
 def picture(
-    surveyed: Iterable[ReleasesOfService] = (), services: Iterable[AnnotatedService] = (), left_out: int = 0
+    surveyed: Iterable[ReleasesOfService] = (),
+    services: Iterable[AnnotatedService] = (),
+    left_out: int = 0,
+    unseen: tuple[str, ...] = (),
 ) -> Overview:
-    return overview(Survey(tuple(surveyed), left_out), wishes_of(*services), None, NOW)
+    return overview(Survey(tuple(surveyed), left_out, unseen), wishes_of(*services), None, NOW)

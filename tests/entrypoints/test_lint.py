@@ -9,9 +9,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.domain.policy import Provided
 from canary.entrypoints.canaryctl import cli
-from canary.entrypoints.linting import Finding, Severity, lint
+from canary.entrypoints.linting import Finding, Installation, Severity, lint
 from canary.entrypoints.manifests import UnreadableManifest, read_manifests
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +40,7 @@ def run(*arguments: str, text: str | None = None) -> Result:
 
 
 def findings(text: str, namespace: str = "shop") -> tuple[Finding, ...]:
-    return lint(tuple(read_manifests(text, "x.yaml", namespace)), Provided())
+    return lint(tuple(read_manifests(text, "x.yaml", namespace)), Installation())
 
 
 def told(text: str) -> list[str]:
@@ -232,12 +231,40 @@ def test_defaults_of_the_settings_stand_behind_what_is_linted(tmp_path: Path) ->
     assert "plans.defaults of the controller's settings: deadline" in done.stdout
 
 
+def test_a_service_where_the_controller_does_not_work_is_doubted(tmp_path: Path) -> None:
+    settings = tmp_path / "controller.yaml"
+    settings.write_text("kubernetes: {namespaces: [shop, pay]}")
+    elsewhere = GOOD.replace("  name: checkout", "  namespace: blog\n  name: checkout").replace(
+        "{name: standard}", "{name: standard, namespace: blog}"
+    )
+    done = run("-", "--settings", str(settings), text=elsewhere)
+    assert '<stdin>:4: warning: Service blog/checkout: namespace: found "blog"' in done.stdout
+    assert "work in shop, pay only" in done.stdout
+    assert run("-", "-n", "pay", "--settings", str(settings), text=GOOD).stdout == ""
+
+
+def test_two_policies_of_one_name_are_doubted() -> None:
+    policy = GOOD.split("---\n")[1]
+    (found,) = findings(GOOD + "---\n" + policy.replace("weight: 10\n", "weight: 20\n"))
+    assert (found.severity, found.line) == (Severity.WARNING, 21)
+    assert "x.yaml:11 has it, too" in found.message
+    assert not findings(GOOD + "---\n" + policy.replace("name: standard", "name: standard, namespace: pay"))
+
+
 CHECKOUT = (ROOT / "config" / "samples" / "checkout.yaml").read_text()
 GATEWAY = (ROOT / "config" / "samples" / "gateway.yaml").read_text()
 WITH_GATEWAY = CHECKOUT.replace(
     'canaryctl.dev/enabled: "true"',
     'canaryctl.dev/enabled: "true"\n    canaryctl.dev/virtual-services: checkout,shop.istio-ingress/checkout',
 )
+
+
+def test_hosts_are_read_in_the_domain_of_the_cluster(tmp_path: Path) -> None:
+    settings = tmp_path / "controller.yaml"
+    settings.write_text("controller: {cluster_domain: corp.example}")
+    text = CHECKOUT.replace("{host: checkout,", "{host: checkout.shop.svc.corp.example,")
+    assert "no http route" in run("-", "--strict", text=text).stdout
+    assert run("-", "--strict", "--settings", str(settings), text=text).stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -302,4 +329,4 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         manifests = list(read_manifests(text, "x", "shop"))
     except UnreadableManifest:
         return
-    lint(manifests, Provided())
+    lint(manifests, Installation())

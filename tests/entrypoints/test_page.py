@@ -252,6 +252,14 @@ def test_list_has_a_bound_and_says_how_many_it_leaves_out(page: Page) -> None:
     assert json.loads(page.get("/api/releases").text)["notShown"] == 3
 
 
+def test_namespace_that_cannot_be_read_is_named_and_the_others_are_shown(page: Page) -> None:
+    page.world.picture = picture([releases("shop/cart", BAKING)], unseen=("GET releases of pay: forbidden",))
+    reply = page.get()
+    assert services(reply) == ["shop/cart"]
+    assert "Releases of a namespace are not shown: GET releases of pay: forbidden" in text_of(reply)
+    assert json.loads(page.get("/api/releases").text)["unseen"] == ["GET releases of pay: forbidden"]
+
+
 def test_links_to_namespaces_have_a_bound_and_say_how_to_reach_the_others(page: Page) -> None:
     names = [f"n{number:03}" for number in range(MOST_NAMESPACES + 2)]
     page.world.picture = picture([releases(f"{name}/checkout", BAKING) for name in names])

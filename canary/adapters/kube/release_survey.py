@@ -16,7 +16,7 @@ from canary.adapters.kube.objects import Metadata, path_of
 from canary.adapters.kube.release_codec import API_VERSION, PLURAL, decode_release
 from canary.adapters.kube.transport import Transport, decode
 from canary.adapters.kube.wire import parse_time
-from canary.app.errors import TerminalError
+from canary.app.errors import TerminalError, WorldError
 from canary.app.ports import StoredRelease
 from canary.domain.plan import ServiceKey
 from canary.domain.release import Phase
@@ -62,6 +62,8 @@ class Survey:
     services: tuple[ReleasesOfService, ...]
     left_out: int
     """How many more services there are than a survey keeps."""
+    unseen: tuple[str, ...] = ()
+    """Why nothing is known of a namespace, a sentence for each that could not be read while others could."""
 
 
 class _Spec(msgspec.Struct, rename="camel"):
@@ -104,16 +106,28 @@ class ReleaseSurvey:
         """By uid: what the last look decoded."""
 
     def look(self) -> Survey:
-        """Look once, live; raises ``WorldError``."""
+        """Look once, live; raises ``WorldError`` when no namespace can be read."""
         found: dict[ServiceKey, _Found] = {}
+        refusals: list[WorldError] = []
         for namespace in self._namespaces:
-            for items, _ in self._transport.pages(path_of(API_VERSION, namespace, PLURAL)):
-                for item in items:
-                    self._take(item, found)
+            try:
+                found |= self._found_in(namespace)
+            except WorldError as refused:
+                # One namespace whose permissions lack must not hide the others.
+                refusals.append(refused)
+        if len(refusals) == len(self._namespaces):
+            raise refusals[0]
         keys = sorted(found, key=lambda key: (not _is_under_way(found[key]), key))
         services = tuple(self._service(key, found[key]) for key in keys[:MOST_SERVICES])
         self._known = {item.newest.uid: item.newest for item in services if item.newest is not None}
-        return Survey(services, len(keys) - len(services))
+        return Survey(services, len(keys) - len(services), tuple(map(str, refusals)))
+
+    def _found_in(self, namespace: str) -> dict[ServiceKey, _Found]:
+        found: dict[ServiceKey, _Found] = {}
+        for items, _ in self._transport.pages(path_of(API_VERSION, namespace, PLURAL)):
+            for item in items:
+                self._take(item, found)
+        return found
 
     def _take(self, item: msgspec.Raw, found: dict[ServiceKey, _Found]) -> None:
         seen = decode(item, _Object, "Release")

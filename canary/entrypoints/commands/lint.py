@@ -9,9 +9,8 @@ from typing import Final
 import click
 
 from canary.adapters.kube.wire import to_wire
-from canary.domain.policy import Provided
 from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
-from canary.entrypoints.linting import Finding, Severity
+from canary.entrypoints.linting import Finding, Installation, Severity
 from canary.entrypoints.linting import lint as findings_in
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
@@ -32,7 +31,8 @@ UNSET: Final = {"prometheus.url": "http://unset"}
     "--settings",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The controller's settings: without them, defaults and metric templates are not known.",
+    help="The controller's settings; without them its defaults, metric templates, namespaces and"
+    " cluster domain are not known.",
 )
 @click.option("--strict", is_flag=True, help="Let warnings fail, too.")
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print a document instead of lines.")
@@ -53,7 +53,7 @@ def lint(
             manifests += read_manifests(_decoded(content), file, namespace)
         except UnreadableManifest as unreadable:
             found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
-    found += findings_in(manifests, _provided(settings))
+    found += findings_in(manifests, _installation(settings))
     if output == "json":
         click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
     else:
@@ -93,13 +93,15 @@ def _content_of(path: Path) -> bytes:
         raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
 
 
-def _provided(settings: Path | None) -> Provided:
+def _installation(settings: Path | None) -> Installation:
     if settings is None:
-        return Provided()
+        return Installation()
     try:
-        return provided(load_settings(UNSET, {}, settings).plans)
+        found = load_settings(UNSET, {}, settings)
     except InvalidSettings as invalid:
         raise CommandFailed(f"the controller's settings are wrong: {invalid}") from invalid
+    namespaces = tuple(found.kubernetes.namespaces)
+    return Installation(provided(found.plans), found.controller.cluster_domain, namespaces)
 
 
 def _summary(count: int, found: list[Finding]) -> str:

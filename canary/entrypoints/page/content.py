@@ -61,6 +61,8 @@ class Overview:
     lines: tuple[Line, ...]
     left_out: int
     """How many services with releases are not among them."""
+    unseen: tuple[str, ...]
+    """Why releases of a namespace are not among them, a sentence each."""
     releases: Mapping[ServiceKey, ReleasesOfService]
     wishes: Mapping[ServiceKey, Wishes]
 
@@ -95,7 +97,7 @@ def overview(
     lines = [_line(row, by_key.get(ServiceKey(row.namespace, row.service)), as_of) for row in rows]
     order = list(Part)
     lines.sort(key=lambda line: (order.index(line.part), line.row.namespace, line.row.service))
-    return Overview(as_of, tuple(lines), survey.left_out, by_key, wishes)
+    return Overview(as_of, tuple(lines), survey.left_out, survey.unseen, by_key, wishes)
 
 
 def _line(row: Row, releases: ReleasesOfService | None, as_of: float) -> Line:
@@ -138,4 +140,9 @@ def overview_document(known: Overview, lines: Iterable[Line], trouble: str | Non
     items = [
         to_wire(line.row) | {"part": line.part.value, "lastVerdict": line.last_verdict} for line in lines
     ]
-    return {"asOf": format_time(known.as_of), "trouble": trouble or "", "items": items}
+    return {
+        "asOf": format_time(known.as_of),
+        "trouble": trouble or "",
+        "unseen": list(known.unseen),
+        "items": items,
+    }

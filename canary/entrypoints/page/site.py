@@ -154,6 +154,7 @@ def _list(known: Overview, namespace: str | None) -> Content:
         ],
         "not_shown": max(0, len(lines) - MOST_LINES),
         "left_out": known.left_out,
+        "unseen": known.unseen,
         "namespace": namespace,
         "namespaces": namespaces[:MOST_NAMESPACES],
         "more_namespaces": len(namespaces[MOST_NAMESPACES:]),
