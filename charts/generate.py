@@ -27,6 +27,8 @@ DECIDED: Final = {
 PART: Final = re.compile(r"(<!-- generated: values -->\n).*?(<!-- end -->)", re.DOTALL)
 DOCUMENTED: Final = "# -- "
 
+OF_NO_USE_TO_HELM: Final = frozenset({"title", "default", "properties", "required", "writeOnly"})
+
 Json = dict[str, Any]
 
 
@@ -50,6 +52,9 @@ def config_schema() -> Json:
         else:
             for key in keys:
                 del definitions[group]["properties"][key]
+    for group in ("HttpSettings", "PageSettings"):
+        # Zero is any free port: in a pod nobody would find it.
+        definitions[group]["properties"]["port"]["minimum"] = 1
     return dict(_resolved(schema, definitions)) | {"description": "Generated from the controller's settings."}
 
 
@@ -65,10 +70,14 @@ def _resolved(node: Any, definitions: Mapping[str, Json]) -> Any:
     kept = {
         name: _resolved(value, definitions)
         for name, value in node.items()
-        # The chart's default for the URL is empty; templates insist on it with better words.
-        if name not in {"title", "default", "properties", "required", "writeOnly"}
+        if name not in OF_NO_USE_TO_HELM and not name.startswith("x-kubernetes-")
     }
-    return kept | ({"properties": properties} if properties else {})
+    if not properties:
+        return kept
+    # The chart's default for the URL is empty; templates insist on it with better words.
+    required = {"required": [name for name in node.get("required", ()) if name != "url"]}
+    closed = {"additionalProperties": False, "properties": properties}
+    return kept | closed | (required if required["required"] else {})
 
 
 def schema(before: str) -> str:

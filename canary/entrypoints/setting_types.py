@@ -5,8 +5,17 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
+from canary.adapters.kube.policy_rules import DURATION
 from canary.domain.duration import format_duration, parse_duration
 
 __all__ = [
@@ -102,8 +111,18 @@ def in_a_file(value: object) -> object:
     return value
 
 
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Seconds = Annotated[float, BeforeValidator(_seconds), PlainSerializer(format_duration)]
+BaseUrl = Annotated[
+    str,
+    AfterValidator(_base_url),
+    # Empty, too: so it is where nobody has said it yet.
+    WithJsonSchema({"type": "string", "pattern": r"^(https?://[^@?#\s]+)?$"}),
+]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", **DURATION}),
+]
 Period = Annotated[Seconds, AfterValidator(_some_seconds)]
 Count = Annotated[int, BeforeValidator(_not_a_switch)]
 Namespace = Annotated[str, AfterValidator(_namespace)]

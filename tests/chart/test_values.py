@@ -197,6 +197,16 @@ def test_alerts_and_dashboard_of_the_chart_are_the_ones_of_config() -> None:
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
+def test_annotations_of_the_pods_are_the_users_before_they_are_ours() -> None:
+    theirs = {"prometheus.io/port": "15020", "team": "edge"}
+    wished = {"metrics": {"scrapeAnnotations": True}, "podAnnotations": theirs}
+    annotations = pod_of(render(NEEDED | wished))["metadata"]["annotations"]
+    assert annotations.items() >= {"prometheus.io/scrape": "true", **theirs}.items()
+    other = NEEDED | wished | {"config": {"prometheus": {"url": "http://other:9090"}}}
+    checksum = "canaryctl.dev/config-checksum"
+    assert pod_of(render(other))["metadata"]["annotations"][checksum] != annotations[checksum]
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -209,6 +219,13 @@ def test_alerts_and_dashboard_of_the_chart_are_the_ones_of_config() -> None:
         ({"namespaces": ["Shop"]}, "/namespaces/0"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
         ({"terminationGracePeriodSeconds": 5}, "/terminationGracePeriodSeconds"),
+        ({"config": {"http": {"port": 0}}}, "/config/http/port"),
+        ({"config": {"prometheus": {"url": "prometheus:9090"}}}, "/config/prometheus/url"),
+        ({"config": {"prometheus": {"scrape_interval": "15"}}}, "/config/prometheus/scrape_interval"),
+        ({"config": {"controller": {"tick": 2}}}, "/config/controller/tick"),
+        ({"config": {"plans": {"defaults": {"maxErrorrate": "1%"}}}}, "'maxErrorrate' not allowed"),
+        ({"config": {"plans": {"defaults": {"steps": [{"bake": "1m"}]}}}}, "missing property 'weight'"),
+        ({"config": {"plans": {"metric_templates": {"x": {"bad": {"metric": "b"}}}}}}, "'total'"),
     ],
 )
 def test_schema_refuses_what_would_mean_nothing(values: Json, words: str) -> None:

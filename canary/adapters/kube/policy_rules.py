@@ -11,16 +11,17 @@ from canary.domain.policy import MOST_OBJECTIVES
 from canary.domain.reference import REFERENCE
 from canary.domain.wishes import DEFAULT_BAKE_SECONDS, MOST_REQUESTS, MOST_ROUTES, MOST_STEPS
 
-__all__ = ["POLICY_RULES"]
+__all__ = ["DURATION", "POLICY_RULES"]
 
 Json = dict[str, Any]
 
 _NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 _PERCENTAGE: Final[Json] = {"maxLength": 24, "pattern": rf"^{_NUMBER}\s*%$"}
-_DURATION: Final[Json] = {
+DURATION: Final[Json] = {
     "maxLength": 100,
     "pattern": r"^([0-9]{0,20}(\.[0-9]{0,20})?(ns|us|µs|μs|ms|s|m|h))+$",
 }
+"""The schema of a text that is a duration, but for its type."""
 _LATENCY: Final[Json] = {"maxLength": 100, "pattern": r"^(none|[^<%]*%\s*<\s*[^<%]+)$"}
 _WORKLOAD: Final[Json] = {
     "maxLength": 253,
@@ -61,9 +62,9 @@ _SHAPES: Final[Mapping[str, Json]] = {
     "falseRollbackBudget": _PERCENTAGE,
     "evidence": {"enum": ["bake"]},
     "gates": {"maxItems": 10},
-    "deadline": _DURATION,
-    "drain": _DURATION,
-    "interval": _DURATION,
+    "deadline": DURATION,
+    "drain": DURATION,
+    "interval": DURATION,
     "virtualServices": {"minItems": 1, "maxItems": MOST_ROUTES},
 }
 _PARTS: Final[Mapping[str, Json]] = {
@@ -77,7 +78,7 @@ _PARTS: Final[Mapping[str, Json]] = {
         "maximum": 100,
     },
     "spec.steps[].bake": {
-        **_DURATION,
+        **DURATION,
         "description": "How long the step lasts at least, such as 2m; default: 1m.",
     },
     "spec.virtualServices[]": {"maxLength": 200},
