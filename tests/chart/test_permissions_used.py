@@ -78,14 +78,16 @@ def start_controller(made: Stage, ground: Ground, etc: Path) -> tuple[list[Json]
         "config": {
             "prometheus": {"url": made.sandbox.prometheus_url, "scrape_interval": "1s", "lag": "500ms"},
             "controller": {"tick": "500ms", "checkpoint_interval": "1s", "history_limit": 1},
-            "http": {"host": "127.0.0.1", "port": 0},
-            "page": {"host": "127.0.0.1", "port": 0},
+            "http": {"host": "127.0.0.1"},
+            "page": {"host": "127.0.0.1"},
         },
         "page": {"enabled": True},
     }
     objects = render(values)
     (etc / "config.yaml").write_text(settings_of(objects))
-    environment = {**ground.account(values), "CANARY_CONFIG": str(etc / "config.yaml")}
+    # Unlike in a pod, other processes may have the chart's ports here.
+    any_ports = {"CANARY_HTTP__PORT": "0", "CANARY_PAGE__PORT": "0"}
+    environment = {**ground.account(values), "CANARY_CONFIG": str(etc / "config.yaml"), **any_ports}
     return objects, made.sandbox.processes.start("controller", controller_as(UNDER_TEST), environment)
 
 
