@@ -4,7 +4,7 @@
 #
 # RUNTIME_IMAGE has no default: name a distroless image with Python, best by digest, from where you take such images.
 # BUILD_IMAGE must have the same minor version of Python and a C library that is not newer (docs/image.md).
-ARG BUILD_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=python:3.13-slim-trixie
 ARG RUNTIME_IMAGE
 
 FROM ${BUILD_IMAGE} AS build
