@@ -7,6 +7,9 @@ ARGS ?=
 # Two workers suit the small machines that run this most often; override for more.
 WORKERS ?= 2
 
+# Bytecode is kept whatever the shell says: tests start hundreds of processes, and each would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-image test-cluster check format docs lock sbom audit bench clean
 

@@ -73,6 +73,7 @@ def findings(target: Path, cache: Path, *options: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_trivy_finds_nothing_in_the_chart_that_is_not_meant(tmp_path: Path) -> None:
     # A name without a registry: where the image lies is the installer's choice.
     sets = ["image.repository=canary", "config.prometheus.url=http://prometheus:9090", "page.enabled=true"]
@@ -81,5 +82,6 @@ def test_trivy_finds_nothing_in_the_chart_that_is_not_meant(tmp_path: Path) -> N
     assert findings(ROOT / "charts" / "canary", tmp_path, *options) == []
 
 
+@pytest.mark.slow
 def test_trivy_finds_nothing_in_the_dockerfile_that_is_not_meant(tmp_path: Path) -> None:
     assert findings(ROOT / "Dockerfile", tmp_path) == []

@@ -22,6 +22,8 @@ from canary.sandbox.processes import Processes, wait_until
 from canary.sandbox.routes import ADDRESS_ANNOTATION
 from canary.sandbox.traffic_log import read_totals
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 PODS = "/api/v1/namespaces/shop/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
@@ -297,7 +299,7 @@ def test_extra_process_is_stopped_with_the_sandbox(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("how", "number"),
-    [pytest.param("raise", None, marks=pytest.mark.slow), ("interrupt", signal.SIGINT)],
+    [("raise", None), ("interrupt", signal.SIGINT)],
 )
 def test_nothing_is_left_when_the_sandbox_ends_by_an_exception(
     tmp_path: Path, how: str, number: signal.Signals | None

@@ -40,6 +40,8 @@ from tests.sandbox.objects import (
     with_nonsense,
 )
 
+pytestmark = pytest.mark.slow
+
 COUNTED_SECONDS = 15.0
 BEHAVIOURS = {"v1": "", "v2": "errors=20%", "slow": "latency=300ms", "doomed": ""}
 

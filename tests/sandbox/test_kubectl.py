@@ -42,7 +42,10 @@ metadata: {name: web}
 spec: {hosts: [web], http: [{route: [{destination: {host: web}, weight: 100}]}]}
 """
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl is not installed beside this Python")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl is not installed beside this Python"),
+]
 
 
 @pytest.fixture(scope="module")

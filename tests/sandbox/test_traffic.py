@@ -120,6 +120,7 @@ def test_slow_service_gets_its_requests_on_time_and_what_is_too_much_is_recorded
     assert reasons == {"timeout": 20, "overload": 30}
 
 
+@pytest.mark.slow
 def test_process_sends_the_whole_plan_and_records_who_answered(tmp_path: Path) -> None:
     address, log = tmp_path / "address", tmp_path / "log"
     application = [

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from requirements.audit import findings, never_looked_up
 from requirements.locks import LOCKS, read
 from tests.chart.rendering import ROOT
@@ -66,6 +68,7 @@ def audit(url: str, cache: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.slow
 def test_every_locked_package_is_asked_about_and_none_known_passes(tmp_path: Path) -> None:
     with service(200, {}) as (url, asked):
         done = audit(url, tmp_path)
@@ -76,6 +79,7 @@ def test_every_locked_package_is_asked_about_and_none_known_passes(tmp_path: Pat
     assert f"{len(asked)} packages of core.lock, sandbox.lock, dev.lock have no known" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_known_vulnerability_fails_and_says_where_and_what_mends_it(tmp_path: Path) -> None:
     with service(200, {"starlette": {"vulns": [KNOWN]}}) as (url, _):
         done = audit(url, tmp_path)
@@ -85,6 +89,7 @@ def test_a_known_vulnerability_fails_and_says_where_and_what_mends_it(tmp_path: 
     assert done.stdout == f"starlette {version} {place}: CVE-2099-0001, mended by 99.0\n"
 
 
+@pytest.mark.slow
 def test_a_service_that_cannot_be_reached_is_neither_a_pass_nor_a_finding(tmp_path: Path) -> None:
     done = audit(CLOSED, tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -92,6 +97,7 @@ def test_a_service_that_cannot_be_reached_is_neither_a_pass_nor_a_finding(tmp_pa
     assert "Connection refused" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_is_neither_a_pass_nor_a_finding(tmp_path: Path) -> None:
     with service(503, {}) as (url, _):
         done = audit(url, tmp_path)
@@ -99,6 +105,7 @@ def test_a_service_that_fails_is_neither_a_pass_nor_a_finding(tmp_path: Path) ->
     assert "cannot be said" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_page_instead_of_an_answer_is_neither_a_pass_nor_a_finding(tmp_path: Path) -> None:
     with service(200, {}, otherwise=b"<html>please log in</html>") as (url, _):
         done = audit(url, tmp_path)
