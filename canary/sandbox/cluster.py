@@ -9,15 +9,22 @@ is left. The controller is not part of it: whoever uses the sandbox starts one.
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from canary.adapters.kube.connection import connect
 from canary.sandbox.envoy import Envoy, envoy_binary, envoy_when_ready, start_envoy
 from canary.sandbox.files import read_if_there
 from canary.sandbox.follower import InForce, read_note
+from canary.sandbox.mesh.gateway import install_gateway, relabelling, start_gateway
+from canary.sandbox.mesh.istiod import start_istiod
+from canary.sandbox.ports import free_port
 from canary.sandbox.processes import Child, Processes, ProcessFailed, wait_until
-from canary.sandbox.prometheus import Prometheus, prometheus_binary, start_prometheus
+from canary.sandbox.prometheus import Prometheus, prometheus_binary, scrape_configuration, start_prometheus
 from canary.sandbox.scratch import ScratchDirectory
+
+Json = dict[str, Any]
 
 _START_SECONDS = 30.0
 _TRAFFIC_STOP_SECONDS = 2.0
@@ -26,10 +33,20 @@ _TRAFFIC_STOP_SECONDS = 2.0
 class Sandbox:
     """A small cluster of one's own. Only what is documented here is for use; the rest may change."""
 
-    def __init__(self, scrape_interval_seconds: float = 1.0, control_plane: Path | None = None) -> None:
-        """``control_plane`` is the kubeconfig of an API server that runs already; None: one of its own."""
+    def __init__(
+        self,
+        scrape_interval_seconds: float = 1.0,
+        control_plane: Path | None = None,
+        istiod: Path | None = None,
+    ) -> None:
+        """``control_plane`` is the kubeconfig of an API server that runs already; None: one of its own.
+
+        ``istiod`` is the program that decides where requests go, on such an API server, and in a network of
+        one's own (``canary.sandbox.mesh``); None: the sandbox does it, as it understands Istio.
+        """
         self._scrape_interval_seconds = scrape_interval_seconds
         self._control_plane = control_plane
+        self._istiod = istiod
         self._traffic: list[Child] = []
         self._envoy: Envoy | None = None
         self._prometheus: Prometheus | None = None
@@ -74,7 +91,7 @@ class Sandbox:
         return self._prometheus.url
 
     def in_force(self) -> InForce:
-        """Which VirtualServices Envoy carries out, in which version, since when."""
+        """Which VirtualServices Envoy carries out, in which version, since when. Not with a real istiod."""
         note = read_note(self._note)
         if note is None:
             raise RuntimeError("the sandbox is not running; use it as a context manager")
@@ -94,35 +111,31 @@ class Sandbox:
             self._traffic.pop().stop(_TRAFFIC_STOP_SECONDS)
 
     @property
+    def _pods(self) -> Path:
+        return self.directory / "node"
+
+    @property
     def _note(self) -> Path:
         return self.directory / "in-force.json"
 
     def _start(self) -> None:
+        if self._istiod is None:
+            self._start_own_mesh()
+        else:
+            self._start_real_mesh(self._istiod)
+
+    def _start_own_mesh(self) -> None:
         # Started in the order that lets the slow ones (the two Python processes) start while the others are
         # waited for.
         api = self._start_api_server() if self._control_plane is None else None
-        envoy_directory, node_directory = self.directory / "envoy", self.directory / "node"
-        # Prometheus watches it from its start.
-        node_directory.mkdir()
-        self._envoy = envoy_when_ready(start_envoy(self.processes, envoy_directory), envoy_directory)
-        node = self.processes.start(
-            "node",
-            self._module(
-                "node",
-                f"--kubeconfig={self.kubeconfig}",
-                f"--directory={node_directory}",
-                f"--envoy-directory={envoy_directory}",
-                f"--envoy-admin={self._envoy.admin_url}",
-                f"--note={self._note}",
-            ),
+        directory = self.directory / "envoy"
+        self._envoy = envoy_when_ready(start_envoy(self.processes, directory), directory)
+        node = self._start_node(
+            f"--envoy-directory={directory}",
+            f"--envoy-admin={self._envoy.admin_url}",
+            f"--note={self._note}",
         )
-        self._prometheus = start_prometheus(
-            self.processes,
-            self.directory / "prometheus",
-            self._envoy.admin_url,
-            self._scrape_interval_seconds,
-            node_directory,
-        )
+        self._start_prometheus(self._envoy)
         if api is None:
             wait_until(lambda: read_note(self._note), node, _START_SECONDS)
             return
@@ -131,6 +144,27 @@ class Sandbox:
             wait_until(lambda: read_note(self._note), node, _START_SECONDS)
         except ProcessFailed as exc:
             raise ProcessFailed(f"{exc}\napiserver: {api.log_tail()}") from exc
+
+    def _start_real_mesh(self, program: Path) -> None:
+        install_gateway(connect(self.kubeconfig), free_port())
+        istiod = start_istiod(self.processes, program, self.kubeconfig, self.directory / "istiod")
+        directory = self.directory / "envoy"
+        child = start_gateway(self.processes, directory, istiod.xds_port)
+        self._start_node("--real-mesh")
+        self._envoy = envoy_when_ready(child, directory)
+        self._start_prometheus(self._envoy, relabelling())
+
+    def _start_node(self, *options: str) -> Child:
+        places = (f"--kubeconfig={self.kubeconfig}", f"--directory={self._pods}")
+        return self.processes.start("node", self._module("node", *places, *options))
+
+    def _start_prometheus(self, envoy: Envoy, first_rules: Sequence[Json] = ()) -> None:
+        # Prometheus watches it from its start.
+        self._pods.mkdir(exist_ok=True)
+        configuration = scrape_configuration(
+            envoy.admin_url, self._scrape_interval_seconds, self._pods, first_rules
+        )
+        self._prometheus = start_prometheus(self.processes, self.directory / "prometheus", configuration)
 
     def _start_api_server(self) -> Child:
         return self.processes.start("apiserver", self._module("apiserver", f"--kubeconfig={self.kubeconfig}"))

@@ -15,6 +15,7 @@ import requests
 
 from canary.sandbox.envoy_config import (
     ROUTES_NAME,
+    STARTED_AT,
     ConfigFiles,
     bootstrap,
     clusters_document,
@@ -41,12 +42,11 @@ class EnvoyRefused(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Envoy:
-    """A running Envoy: the URL that takes requests, the admin's URL, and its configuration's files."""
+    """A running Envoy: the URL that takes requests, and the admin's."""
 
     child: Child
     url: str
     admin_url: str
-    files: ConfigFiles
 
 
 def envoy_binary() -> str:
@@ -63,26 +63,34 @@ def envoy_binary() -> str:
 
 def start_envoy(processes: Processes, directory: Path) -> Child:
     """Start Envoy with an empty mesh and its configuration in `directory`. Raises EnvoyMissing."""
-    binary = envoy_binary()
     files = ConfigFiles(directory)
     for path in (files.clusters, files.routes, files.endpoints("")):
         path.parent.mkdir(parents=True, exist_ok=True)
     replace_json(files.clusters, clusters_document(files, (), "0"))
     replace_json(files.routes, routes_document((), "0"))
     configuration = directory / "bootstrap.json"
-    replace_json(configuration, bootstrap(files, int(time.time())))
+    replace_json(configuration, bootstrap(files))
+    return run_envoy(processes, configuration)
+
+
+def run_envoy(processes: Processes, configuration: Path) -> Child:
+    """Start Envoy with this bootstrap; beside it Envoy writes where its admin interface is."""
     options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-    addresses = ["--admin-address-path", str(_admin_address(directory))]
-    return processes.start("envoy", [binary, "-c", str(configuration), *options, *addresses])
+    addresses = ["--admin-address-path", str(_admin_address(configuration.parent))]
+    argv = [envoy_binary(), "-c", str(configuration), *options, *addresses]
+    return processes.start("envoy", argv, {STARTED_AT: str(int(time.time()))})
 
 
 def envoy_when_ready(child: Child, directory: Path, timeout_seconds: float = 10.0) -> Envoy:
-    """Wait until Envoy listens and has read its first configuration. Raises ProcessFailed."""
+    """Wait until Envoy listens and has its first configuration; its bootstrap is in `directory`.
+
+    Raises ProcessFailed.
+    """
     address = wait_until(lambda: read_if_there(_admin_address(directory)) or None, child, timeout_seconds)
     admin = EnvoyAdmin(f"http://{address}")
     wait_until(lambda: admin.is_ready() or None, child, timeout_seconds)
     port = wait_until(admin.listener_port, child, timeout_seconds)
-    return Envoy(child, f"http://127.0.0.1:{port}", admin.url, ConfigFiles(directory))
+    return Envoy(child, f"http://127.0.0.1:{port}", admin.url)
 
 
 class EnvoyAdmin:

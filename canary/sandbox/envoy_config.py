@@ -7,7 +7,7 @@ endpoint that was chosen, so it is empty when none was; the service comes from t
 virtual host when there is no such cluster.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from canary.sandbox.routes import Cluster, Endpoint, VirtualHost
 Json = dict[str, Any]
 
 ROUTES_NAME = "mesh"
+STARTED_AT = "STARTED_AT_SECONDS"
+"""The variable in which Envoy finds when it was started, Unix seconds."""
 METRIC_PREFIX = "istio"
 
 ISTIO_BUCKETS = (
@@ -69,20 +71,11 @@ class ConfigFiles:
         return self.directory / "endpoints" / f"{quote(cluster, safe='')}.json"
 
 
-def bootstrap(files: ConfigFiles, started_at_seconds: int) -> Json:
-    """The static part: admin and one listener on ephemeral loopback ports, all else from `files`.
-
-    `started_at_seconds` is exported as `process_start_time_seconds` with the first request, as Istio's
-    agent does.
-    """
+def bootstrap(files: ConfigFiles) -> Json:
+    """The static part: admin and one listener on ephemeral loopback ports, all else from `files`."""
     return {
         "node": {"id": "sandbox", "cluster": "sandbox"},
-        "stats_flush_interval": "1s",
-        "stats_config": {
-            "histogram_bucket_settings": [
-                {"match": {"prefix": METRIC_PREFIX}, "buckets": list(ISTIO_BUCKETS)},
-            ]
-        },
+        **statistics(),
         "admin": {"address": _loopback(0)},
         "dynamic_resources": {"cds_config": _source(files.clusters)},
         "static_resources": {
@@ -90,7 +83,7 @@ def bootstrap(files: ConfigFiles, started_at_seconds: int) -> Json:
                 {
                     "name": ROUTES_NAME,
                     "address": _loopback(0),
-                    "filter_chains": [{"filters": [_http(files, started_at_seconds)]}],
+                    "filter_chains": [{"filters": [_http(files)]}],
                 }
             ]
         },
@@ -138,7 +131,7 @@ def routes_document(virtual_hosts: Iterable[VirtualHost], version: str) -> Json:
     return {"version_info": version, "resources": [configuration]}
 
 
-def _http(files: ConfigFiles, started_at_seconds: int) -> Json:
+def _http(files: ConfigFiles) -> Json:
     router = {"@type": f"{_TYPES}/envoy.extensions.filters.http.router.v3.Router"}
     manager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
     return {
@@ -147,15 +140,26 @@ def _http(files: ConfigFiles, started_at_seconds: int) -> Json:
             "@type": f"{_TYPES}/{manager}",
             "stat_prefix": ROUTES_NAME,
             "generate_request_id": False,
-            "access_log": [_istio_metrics(started_at_seconds)],
+            "access_log": [access_logger(_TAGS)],
             "rds": {"route_config_name": ROUTES_NAME, "config_source": _source(files.routes)},
             "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
         },
     }
 
 
-def _istio_metrics(started_at_seconds: int) -> Json:
-    tags = [{"name": name, "value_format": value} for name, value in _TAGS.items()]
+def statistics() -> Json:
+    """The part of a bootstrap that has durations counted in Istio's buckets."""
+    buckets = {"match": {"prefix": METRIC_PREFIX}, "buckets": list(ISTIO_BUCKETS)}
+    return {"stats_flush_interval": "1s", "stats_config": {"histogram_bucket_settings": [buckets]}}
+
+
+def access_logger(labels: Mapping[str, str]) -> Json:
+    """An access logger that counts requests as Istio does, with labels from Envoy's command operators.
+
+    With the first request `process_start_time_seconds` is exported, too, as Istio's agent does; Envoy finds
+    it in its environment (STARTED_AT).
+    """
+    tags = [{"name": name, "value_format": value} for name, value in labels.items()]
     return {
         "name": "envoy.access_loggers.stats",
         "typed_config": {
@@ -172,7 +176,7 @@ def _istio_metrics(started_at_seconds: int) -> Json:
             "gauges": [
                 {
                     "stat": {"name": "process_start_time_seconds"},
-                    "value_fixed": started_at_seconds,
+                    "value_format": f"%ENVIRONMENT({STARTED_AT})%",
                     "set": {"log_type": "DownstreamEnd"},
                 }
             ],

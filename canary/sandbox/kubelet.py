@@ -1,9 +1,9 @@
 """The stand-in for a kubelet: one real process for each Pod of the API, sandbox's or real.
 
 A Pod's process is `canary.sandbox.application`; the first container says how it behaves: the environment
-variable BEHAVIOUR (grammar in behaviour.py), VERSION (else the image's tag) and SEED. The process listens
-on loopback; the address is in the annotation `sandbox.canaryctl.dev/address`, for `podIP` must not be a
-loopback address in EndpointSlices.
+variable BEHAVIOUR (grammar in behaviour.py), VERSION (else the image's tag) and SEED. Where the process
+listens is in the annotation `sandbox.canaryctl.dev/address`: on any port of loopback, which `podIP` must not
+be in EndpointSlices, or, in a network of the sandbox's own, at the Pod's address and its container's port.
 """
 
 import sys
@@ -14,22 +14,26 @@ from canary.adapters.kube.transport import Transport
 from canary.app.errors import ConflictError, WorldError
 from canary.sandbox.api import Json, JsonApi
 from canary.sandbox.mirror import Mirror
-from canary.sandbox.pod_worker import Node, PodWorker
+from canary.sandbox.pod_worker import Node, Place, PodWorker
 from canary.sandbox.processes import Processes
 
 NODE_NAME = "sandbox-node"
 MAX_PODS = 60
 _ROUND_SECONDS = 1.0
 _POD_NETWORK = "10.200"
+_USUAL_PORT = 8080
 
 
 class Kubelet:
     """Runs the Pods of all namespaces that are bound to this node, or to none yet."""
 
-    def __init__(self, transport: Transport, directory: Path) -> None:
+    def __init__(self, transport: Transport, directory: Path, place: Place) -> None:
+        """``place`` is ``on_loopback`` or ``at_its_own_address``."""
         directory.mkdir(parents=True, exist_ok=True)
         self._processes = Processes(directory)
-        self._node = Node(NODE_NAME, JsonApi(transport), self._processes, directory, application_command)
+        self._node = Node(
+            NODE_NAME, JsonApi(transport), self._processes, directory, place, application_command
+        )
         self._changed = threading.Event()
         self._pods = Mirror(transport, "/api/v1/pods", self._changed.set)
         self._workers: dict[str, PodWorker] = {}
@@ -104,15 +108,28 @@ class Kubelet:
         return f"{_POD_NETWORK}.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
 
 
+def on_loopback(_pod: Json, _pod_ip: str) -> str:
+    """Let a Pod listen at any port of loopback."""
+    return ""
+
+
+def at_its_own_address(pod: Json, pod_ip: str) -> str:
+    """Let a Pod listen where a cluster would look for it: at its own IP, and its container's first port."""
+    ports = pod["spec"]["containers"][0].get("ports") or [{"containerPort": _USUAL_PORT}]
+    return f"{pod_ip}:{ports[0]['containerPort']}"
+
+
 def application_command(pod: Json, container: Json, address: str, address_file: Path) -> list[str]:
-    """The argument list of a container's process; `address` is where it listened before, or ""."""
+    """The argument list of a container's process; `address` is where it has to listen, or ""."""
     environment = {item["name"]: str(item.get("value", "")) for item in container.get("env") or []}
     image_tag = container.get("image", "").rpartition(":")[2]
+    host, _, port = address.rpartition(":")
     return [
         sys.executable,
         "-m",
         "canary.sandbox.application",
-        f"--port={address.rpartition(':')[2] or 0}",
+        f"--host={host or '127.0.0.1'}",
+        f"--port={port or 0}",
         f"--address-file={address_file}",
         f"--version={environment.get('VERSION') or image_tag}",
         f"--pod={pod['metadata']['name']}",

@@ -30,14 +30,22 @@ _RETRY_START_SECONDS = 1.0
 _DEFAULT_GRACE_SECONDS = 30
 
 
+Place = Callable[[Json, str], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What all Pods of a node share; `command` gives a container's argument list."""
+    """What all Pods of a node share.
+
+    ``place`` gives where a Pod with this IP has to listen, ``host:port``, or "" for any port on loopback;
+    ``command`` gives a container's argument list.
+    """
 
     name: str
     api: JsonApi
     processes: Processes
     directory: Path
+    place: Place
     command: Callable[[Json, Json, str, Path], list[str]]
 
 
@@ -53,7 +61,8 @@ class PodWorker:
         self._targets_file = node.directory / f"{self._uid}{TARGETS_SUFFIX}"
         self._view = PodView(pod_ip=pod_ip, host_ip="127.0.0.1", began_at=_now())
         self._reported: tuple[PodView, str] | None = None
-        self._address = ""
+        self._place = node.place(pod, pod_ip)
+        self._address = self._place
         self._child: Child | None = None
         self._start_at = 0.0
         self._probe_at = 0.0
@@ -122,7 +131,7 @@ class PodWorker:
         code = child.exit_code()
         if not self._address_file.exists():
             # It never listened; perhaps somebody has its port. The next start may have any.
-            self._address = ""
+            self._address = self._place
         self._view = replace(
             self._view, ready=False, exit_code=code, finished_at=_now(), log_tail=child.log_tail()[-500:]
         )
@@ -134,7 +143,7 @@ class PodWorker:
         address = read_if_there(self._address_file)
         if address is None:
             return
-        if address != self._address:
+        if address != self._address or not self._targets_file.exists():
             metadata = self._pod["metadata"]
             replace_json(self._targets_file, pod_targets(address, metadata["namespace"], metadata["name"]))
         self._address = address

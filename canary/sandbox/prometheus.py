@@ -7,6 +7,7 @@ request is lost by that, for counters are cumulative.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,15 @@ def pod_targets(address: str, namespace: str, pod: str) -> list[Json]:
 
 
 def scrape_configuration(
-    envoy_admin_url: str, interval_seconds: float = 1.0, pods: Path | None = None
+    envoy_admin_url: str,
+    interval_seconds: float = 1.0,
+    pods: Path | None = None,
+    relabelling: Sequence[Json] = (),
 ) -> Json:
-    """Prometheus' configuration file (JSON is YAML), scraping one Envoy and what the files in `pods` name."""
+    """Prometheus' configuration file (JSON is YAML), scraping one Envoy and what the files in `pods` name.
+
+    `relabelling` comes first, where Envoy's labels are not Istio's yet.
+    """
     of_pods = {
         "job_name": PODS_JOB,
         "file_sd_configs": [{"files": [f"{pods}/*{TARGETS_SUFFIX}"], "refresh_interval": "1s"}],
@@ -84,7 +91,7 @@ def scrape_configuration(
                 "metrics_path": "/stats/prometheus",
                 "params": {"filter": [rf"^{METRIC_PREFIX}\."]},
                 "static_configs": [{"targets": [urlsplit(envoy_admin_url).netloc]}],
-                "metric_relabel_configs": _relabelling(),
+                "metric_relabel_configs": [*relabelling, *_relabelling()],
             },
             *([of_pods] if pods is not None else []),
         ],
@@ -94,21 +101,19 @@ def scrape_configuration(
 def start_prometheus(
     processes: Processes,
     directory: Path,
-    envoy_admin_url: str,
-    interval_seconds: float = 1.0,
-    pods: Path | None = None,
+    configuration: Json,
 ) -> Prometheus:
-    """Start Prometheus with its data in `directory` and wait until it answers; `pods` holds their targets.
+    """Start Prometheus with its data in `directory`, and wait until it answers.
 
     Raises PrometheusMissing or ProcessFailed.
     """
     binary = prometheus_binary()
     directory.mkdir(parents=True, exist_ok=True)
-    configuration = directory / "prometheus.json"
-    replace_json(configuration, scrape_configuration(envoy_admin_url, interval_seconds, pods))
+    file = directory / "prometheus.json"
+    replace_json(file, configuration)
     for attempt in range(1, _ATTEMPTS + 1):
         port = free_port()
-        child = processes.start("prometheus", _arguments(binary, directory, configuration, port))
+        child = processes.start("prometheus", _arguments(binary, directory, file, port))
         url = f"http://127.0.0.1:{port}"
         try:
             wait_until(lambda url=url: _is_ready(url) or None, child)  # type: ignore[misc]

@@ -123,6 +123,7 @@ def _virtual_service() -> Json:
         },
         "spec": {
             "hosts": [SERVICE],
+            "gateways": ["mesh", "istio-system/sandbox"],
             "http": [
                 {
                     "name": "status-page",

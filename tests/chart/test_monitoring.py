@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from canary.entrypoints.telemetry import PrometheusTelemetry
 from canary.sandbox.processes import Processes
-from canary.sandbox.prometheus import start_prometheus
+from canary.sandbox.prometheus import scrape_configuration, start_prometheus
 from tests.chart.rendering import ROOT
 from tests.entrypoints.examples import KEY, ROLLED_BACK
 
@@ -86,7 +86,7 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("prometheus")
     with Processes(directory) as processes:
         # It scrapes nothing that is there: what it is asked is whether it understands.
-        yield start_prometheus(processes, directory, "http://127.0.0.1:9").url
+        yield start_prometheus(processes, directory, scrape_configuration("http://127.0.0.1:9")).url
 
 
 def test_every_query_runs_on_a_real_prometheus(prometheus_url: str) -> None:

@@ -31,7 +31,7 @@ def no_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setenv("CANARY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(path))
-    monkeypatch.setattr("canary.sandbox.control_plane.go._USUAL_PLACE", str(tmp_path / "no-go"))
+    monkeypatch.setattr("canary.sandbox.go._USUAL_PLACE", str(tmp_path / "no-go"))
     return path
 
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from canary.sandbox.envoy import Envoy, EnvoyAdmin, EnvoyRefused, MeshWriter, envoy_when_ready, start_envoy
-from canary.sandbox.envoy_config import ISTIO_BUCKETS
+from canary.sandbox.envoy_config import ISTIO_BUCKETS, ConfigFiles
 from canary.sandbox.files import read_if_there
 from canary.sandbox.processes import Child, Processes, wait_until
 from canary.sandbox.prometheus import (
@@ -142,14 +142,13 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
             for version, behaviour in BEHAVIOURS.items()
         }
         envoy = envoy_when_ready(start_envoy(processes, directory / "envoy"), directory / "envoy")
-        prometheus = start_prometheus(
-            processes, directory / "prometheus", envoy.admin_url, interval_seconds=0.25
-        )
+        scraping = scrape_configuration(envoy.admin_url, interval_seconds=0.25)
+        prometheus = start_prometheus(processes, directory / "prometheus", scraping)
         addresses = {
             version: wait_until(lambda file=directory / version: read_if_there(file), child)  # type: ignore[misc]
             for version, child in applications.items()
         }
-        writer = MeshWriter(envoy.files, EnvoyAdmin(envoy.admin_url))
+        writer = MeshWriter(ConfigFiles(directory / "envoy"), EnvoyAdmin(envoy.admin_url))
         yield DataPlane(directory, envoy, prometheus.url, writer, addresses, applications)
 
 
@@ -211,7 +210,9 @@ def test_configuration_that_envoy_refuses_is_reported_and_the_last_one_stays(pla
     plane.route("stays", split(100, 0, "stays"))
     until(lambda: plane.answer("stays") == (200, "v1"))
     twice = VirtualHost("a", ("same.example.com", "same.example.com"), ())
-    writer = MeshWriter(plane.envoy.files, EnvoyAdmin(plane.envoy.admin_url), timeout_seconds=0.3)
+    writer = MeshWriter(
+        ConfigFiles(plane.directory / "envoy"), EnvoyAdmin(plane.envoy.admin_url), timeout_seconds=0.3
+    )
     mesh = translate(MeshObjects())
     with pytest.raises(EnvoyRefused, match=r"routes\.json"):
         writer.apply(type(mesh)((), (twice,), (), {}))

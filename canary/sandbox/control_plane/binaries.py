@@ -1,23 +1,14 @@
 """The programs: from the directory that KUBEBUILDER_ASSETS names, or built once by the Go toolchain.
 
-What is built is pinned to the byte by go.mod and go.sum beside this file. The programs (250 MB) are kept in
-``<cache>/control-plane/<hash of go.sum>``, a directory that is there whole or not at all; the cache is
-``~/.cache/canary``, or what CANARY_CACHE names. A build takes minutes, and Go's own build cache 5 GB.
+What is built is pinned by go.mod and go.sum beside this file; the programs take 250 MB.
 """
 
-import fcntl
-import hashlib
 import os
 import re
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from canary.sandbox.control_plane.go import ControlPlaneMissing, Say, cache_directory, find_go
+from canary.sandbox.go import ControlPlaneMissing, Say, built_once, find_go
 
 __all__ = ["Binaries", "find_binaries"]
 
@@ -25,7 +16,7 @@ MODULE = Path(__file__).parent
 ASSETS = "KUBEBUILDER_ASSETS"
 _ETCD = "go.etcd.io/etcd/server/v3"
 _KUBERNETES = "k8s.io/kubernetes"
-_HASH_DIGITS = 16
+_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +42,14 @@ class Binaries:
 
     def missing(self) -> tuple[str, ...]:
         """The names of those that are not there."""
-        wanted = (self.etcd, self.api_server, self.controller_manager)
-        return tuple(path.name for path in wanted if not path.is_file())
+        return tuple(name for name in _PROGRAMS if not (self.directory / name).is_file())
 
 
 def find_binaries(say: Say) -> Binaries:
     """The programs, built now if need be; ``say`` is told what takes long. Raises ControlPlaneMissing."""
     if named := os.environ.get(ASSETS):
         return _from_assets(Path(named))
-    digest = hashlib.sha256((MODULE / "go.sum").read_bytes()).hexdigest()[:_HASH_DIGITS]
-    kept = Binaries(cache_directory() / "control-plane" / digest)
-    if kept.missing():
-        with _alone(kept.directory.with_suffix(".lock"), say):
-            # Somebody else may have built it while this process waited for its turn.
-            if kept.missing():
-                _build(kept.directory, say)
-    return kept
+    return Binaries(built_once("control-plane", MODULE, _PROGRAMS, lambda scratch: _build(scratch, say), say))
 
 
 def _from_assets(directory: Path) -> Binaries:
@@ -88,18 +71,9 @@ def _build(target: Path, say: Say) -> None:
     go = find_go(f"a real control plane, unless {ASSETS} names a directory with its programs,")
     version = _kubernetes_version()
     say(f"building Kubernetes {version} and etcd from their Go modules, once: some 7 minutes on 2 cores")
-    began = time.monotonic()
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        go.build(MODULE, ["-ldflags=-s -w", f"-o={scratch / 'etcd'}", _ETCD], say)
-        commands = [f"{_KUBERNETES}/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")]
-        go.build(MODULE, [f"-ldflags={_version_flags(version)}", f"-o={scratch}/", *commands], say)
-        # It may be there in part: a person may have removed one of the programs.
-        shutil.rmtree(target, ignore_errors=True)
-        scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    say(f"built in {time.monotonic() - began:.0f} s; kept in {target}")
+    go.build(MODULE, ["-ldflags=-s -w", f"-o={target / 'etcd'}", _ETCD], say)
+    commands = [f"{_KUBERNETES}/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")]
+    go.build(MODULE, [f"-ldflags={_version_flags(version)}", f"-o={target}/", *commands], say)
 
 
 def _kubernetes_version() -> str:
@@ -115,16 +89,3 @@ def _version_flags(version: str) -> str:
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     flags = [f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items()]
     return " ".join(["-s", "-w", *flags])
-
-
-@contextmanager
-def _alone(lock: Path, say: Say) -> Iterator[None]:
-    """Hold a lock that the kernel lets go of however this process ends."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another process builds the control plane; waiting for it ({lock})")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import yaml
 
-from canary.sandbox.control_plane.go import ControlPlaneMissing, Say, cache_directory, find_go
+from canary.sandbox.go import ControlPlaneMissing, Say, cache_directory, find_go
 
 __all__ = ["ISTIO_VERSION", "istio_crds"]
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from canary.adapters.kube.connection import connect
 from canary.sandbox.control_plane.binaries import find_binaries
-from canary.sandbox.control_plane.go import Say
 from canary.sandbox.control_plane.istio import istio_crds
 from canary.sandbox.control_plane.objects import install_crds
 from canary.sandbox.control_plane.plane import ControlPlane, running_control_plane
+from canary.sandbox.go import Say
 
 __all__ = ["control_plane_with_istio"]
 

@@ -1,16 +1,25 @@
-"""The Go toolchain as something to call: which one there is, and its commands run in a module's directory."""
+"""The Go toolchain as something to call, and a place where what it built is kept.
 
+What is built is pinned to the byte by the go.mod and go.sum of a module of ours, and kept in
+``<cache>/<name>/<hash of go.sum>``, a directory that is there whole or not at all; the cache is
+``~/.cache/canary``, or what CANARY_CACHE names. A build takes minutes, and Go's own build cache 5 GB.
+"""
+
+import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ControlPlaneMissing", "Go", "Say", "cache_directory", "find_go"]
+__all__ = ["ControlPlaneMissing", "Go", "Say", "built_once", "cache_directory", "find_go"]
 
 Say = Callable[[str], None]
 OLDEST_GO = (1, 26)
@@ -20,6 +29,7 @@ _BUILD_SECONDS = 3600.0
 _PROGRESS_SECONDS = 15.0
 _USUAL_PLACE = "/usr/local/go/bin/go"
 _TAIL_CHARACTERS = 1500
+_HASH_DIGITS = 16
 
 
 class ControlPlaneMissing(RuntimeError):
@@ -112,6 +122,53 @@ def find_go(purpose: str) -> Go:
         says = ran.stdout.strip() or ran.stderr.strip()
         raise ControlPlaneMissing(f"{purpose} needs Go {wanted} or newer; {program} is {says}: install it")
     return Go(program)
+
+
+def built_once(
+    name: str, module: Path, programs: Sequence[str], build: Callable[[Path], None], say: Say
+) -> Path:
+    """The directory that holds ``programs`` as ``module`` pins them; ``build`` fills one when there is none.
+
+    Raises ControlPlaneMissing when ``build`` does.
+    """
+    digest = hashlib.sha256((module / "go.sum").read_bytes()).hexdigest()[:_HASH_DIGITS]
+    kept = cache_directory() / name / digest
+    if not _are_in(kept, programs):
+        with _alone(kept.with_suffix(".lock"), name, say):
+            # Somebody else may have built it while this process waited for its turn.
+            if not _are_in(kept, programs):
+                _build(kept, build, say)
+    return kept
+
+
+def _are_in(directory: Path, programs: Sequence[str]) -> bool:
+    return all((directory / program).is_file() for program in programs)
+
+
+def _build(target: Path, build: Callable[[Path], None], say: Say) -> None:
+    began = time.monotonic()
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        build(scratch)
+        # It may be there in part: a person may have removed one of the programs.
+        shutil.rmtree(target, ignore_errors=True)
+        scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    say(f"built in {time.monotonic() - began:.0f} s; kept in {target}")
+
+
+@contextmanager
+def _alone(lock: Path, name: str, say: Say) -> Iterator[None]:
+    """Hold a lock that the kernel lets go of however this process ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process builds the {name}; waiting for it ({lock})")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _environment() -> dict[str, str]:
