@@ -8,8 +8,7 @@ ended as they should and the VirtualService is as the team wrote it. Nothing is 
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,9 @@ from canary.entrypoints.demo_screen import Screen, screen_for
 from canary.entrypoints.demo_summary import Ending, ReleaseSummary, format_summary, summarise
 from canary.entrypoints.live_view import live_view
 from canary.sandbox.cluster import Sandbox
-from canary.sandbox.control_plane import ControlPlaneMissing, collection_of, control_plane_with_istio
+from canary.sandbox.control_plane import ControlPlaneMissing, collection_of
+from canary.sandbox.ground import Ground, sandbox_on
+from canary.sandbox.mesh import NetworkRefused, way_in
 from canary.sandbox.processes import Child, ProcessFailed
 from canary.sandbox.showcase import (
     CANARY,
@@ -80,15 +81,12 @@ class DemoFailed(Exception):
     """Something that the demo needs did not happen; the message says what, and where to look."""
 
 
-def run(
-    *, fast: bool = False, keep: bool = False, plain: bool = False, real_control_plane: bool = False
-) -> int:
+def run(ground: Ground = Ground.OWN, *, fast: bool = False, keep: bool = False, plain: bool = False) -> int:
     """Run the demo; return the exit status: 0 only when every release ended as it should."""
     pace = FAST if fast else ORDINARY
     try:
         with (
-            _control_plane(real_control_plane) as kubeconfig,
-            Sandbox(control_plane=kubeconfig) as sandbox,
+            sandbox_on(ground, lambda text: print(text, flush=True)) as sandbox,
             screen_for(plain=plain) as screen,
         ):
             demo = _Demo(sandbox, screen, pace)
@@ -97,21 +95,11 @@ def run(
             screen.close()
             succeeded = demo.report(summaries)
             if keep:
-                _keep(sandbox, demo.page_url())
+                _keep(sandbox, demo.page_url(), way_in() if ground is Ground.REAL_MESH else None)
             return 0 if succeeded else 1
-    except (ControlPlaneMissing, DemoFailed, ProcessFailed, WorldError) as error:
+    except (ControlPlaneMissing, DemoFailed, NetworkRefused, ProcessFailed, WorldError) as error:
         print(f"canaryctl demo: {error}", file=sys.stderr)
         return 1
-
-
-@contextmanager
-def _control_plane(real: bool) -> Iterator[Path | None]:
-    """Give the kubeconfig of a real control plane, or None: the sandbox brings its own API server."""
-    if not real:
-        yield None
-        return
-    with control_plane_with_istio(lambda text: print(text, flush=True)) as plane:
-        yield plane.kubeconfig
 
 
 class _Demo:
@@ -288,14 +276,16 @@ def _without_pair_weights(virtual_service: Json) -> Json:
     }
 
 
-def _keep(sandbox: Sandbox, page_url: str) -> None:
-    """Leave everything running until Ctrl-C, and say how to look around."""
+def _keep(sandbox: Sandbox, page_url: str, way_in: str | None) -> None:
+    """Leave everything running until Ctrl-C, and say how to look around; ``way_in`` leads to its network."""
     kubectl = Path(sys.executable).with_name("kubectl")
     shown = kubectl if kubectl.exists() else "kubectl"
     canaryctl = Path(sys.executable).with_name("canaryctl")
     print()
     print("Everything keeps running until Ctrl-C. In another terminal:")
     print()
+    if way_in is not None:
+        print(f"    {way_in}    # all of it, the browser's page too, is in a network of its own")
     print(f"    export KUBECONFIG={sandbox.kubeconfig}")
     print(f"    {shown} get releases,deployments,virtualservices -n {NAMESPACE}")
     print(f"    {canaryctl} status -n {NAMESPACE}")

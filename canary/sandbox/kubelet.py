@@ -13,6 +13,7 @@ from pathlib import Path
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import ConflictError, WorldError
 from canary.sandbox.api import Json, JsonApi
+from canary.sandbox.mesh.network import POD_NETWORK
 from canary.sandbox.mirror import Mirror
 from canary.sandbox.pod_worker import Node, Place, PodWorker
 from canary.sandbox.processes import Processes
@@ -20,7 +21,6 @@ from canary.sandbox.processes import Processes
 NODE_NAME = "sandbox-node"
 MAX_PODS = 60
 _ROUND_SECONDS = 1.0
-_POD_NETWORK = "10.200"
 _USUAL_PORT = 8080
 
 
@@ -105,7 +105,7 @@ class Kubelet:
 
     def _next_ip(self) -> str:
         self._addresses += 1
-        return f"{_POD_NETWORK}.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
+        return f"{POD_NETWORK}.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
 
 
 def on_loopback(_pod: Json, _pod_ip: str) -> str:

@@ -21,11 +21,18 @@ NEEDED: Final = ("envoy", "jsonpatch", "jsonschema", "starlette", "uvicorn")
 @click.option("--plain", is_flag=True, help="Lines instead of a live panel.")
 @click.option(
     "--real-control-plane",
-    is_flag=True,
+    "ground",
+    flag_value="real-control-plane",
     help="Run on a real etcd, kube-apiserver and kube-controller-manager, which Go builds the first time.",
 )
+@click.option(
+    "--real-mesh",
+    "ground",
+    flag_value="real-mesh",
+    help="The same, with Istio's istiod between VirtualServices and Envoy, in a network of their own.",
+)
 @click.pass_context
-def demo(context: click.Context, fast: bool, keep: bool, plain: bool, real_control_plane: bool) -> None:
+def demo(context: click.Context, fast: bool, keep: bool, plain: bool, ground: str | None) -> None:
     """Run three releases on real traffic, in a cluster that lives on this machine for the time being.
 
     One is healthy, one answers errors and one becomes slow; each ends as it should, or the command fails.
@@ -36,8 +43,10 @@ def demo(context: click.Context, fast: bool, keep: bool, plain: bool, real_contr
         raise CommandFailed(f"the demo needs {', '.join(missing)}: pip install 'canary[sandbox]'")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    run = importlib.import_module("canary.entrypoints.demo").run
-    context.exit(run(fast=fast, keep=keep, plain=plain, real_control_plane=real_control_plane))
+    # After the check: the sandbox imports what the extra brings.
+    module = importlib.import_module("canary.entrypoints.demo")
+    chosen = module.Ground.OWN if ground is None else module.Ground(ground)
+    context.exit(module.run(chosen, fast=fast, keep=keep, plain=plain))
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's signature

@@ -1,11 +1,11 @@
 """A real mesh: Istio's own control plane decides, from the VirtualServices, where Envoy sends requests.
 
 For tests and for the demo, where the sandbox's own translation of VirtualServices is not proof enough. It
-stands on a real Kubernetes control plane, and all of it runs in a network of its own (``own_network``), in
-which every Pod has an address.
+stands on a real Kubernetes control plane, and all of it runs in a network of its own, in which every Pod has
+an address.
 """
 
-from canary.sandbox.mesh.istiod import find_istiod
-from canary.sandbox.mesh.network import NetworkRefused, own_network
+from canary.sandbox.mesh.ground import RealMesh, real_mesh
+from canary.sandbox.mesh.network import NetworkRefused, way_in
 
-__all__ = ["NetworkRefused", "find_istiod", "own_network"]
+__all__ = ["NetworkRefused", "RealMesh", "real_mesh", "way_in"]
