@@ -12,7 +12,7 @@ FAST_WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-image test-cluster check format docs lock sbom audit bench clean
+.PHONY: help demo test test-slow test-image test-cluster test-mesh check format docs lock sbom audit bench clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test-image: $(VENV)/.dev ## Build the image with a real engine, and run it under
 test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kubernetes API server, which Go builds once
 	@scripts/install-prometheus
 	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m tests.cluster $(ARGS)
+
+test-mesh: $(VENV)/.dev ## Scenarios with Istio's own control plane between VirtualServices and requests
+	@scripts/install-prometheus
+	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m tests.mesh $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/ruff format --check .

@@ -1,7 +1,8 @@
 """Where whole releases are tried: the sandbox's API server or a real control plane, behind one face.
 
 Tests that take the fixture ``control_plane`` run on either: here it gives the sandbox's server, in
-tests/cluster a real one, on which the controller is nobody but the chart's ServiceAccount.
+tests/cluster a real one, on which the controller is nobody but the chart's ServiceAccount, and in tests/mesh
+that one with Istio's own control plane beside it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,8 @@ class Ground:
     account: Callable[[Json], Mapping[str, str]]
     """Installs the controller's account and rights as the chart does with these values, and returns the
     variables by which a controller is that account. The namespaces that they name must exist."""
+    istiod: Path | None = None
+    """Istio's control plane, to be run beside it; None: the sandbox tells Envoy what to do."""
 
 
 HOME_ITSELF: Json = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}

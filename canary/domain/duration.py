@@ -37,8 +37,8 @@ def parse_duration(text: str) -> float:
     if text.startswith(("-", "+")):
         raise ValueError('write a duration without a sign, such as "90s"')
     if _NUMBER.fullmatch(text):
-        number = text[:20]
-        raise ValueError(f'a duration needs a unit: write "{number}s", "{number}m" or "{number}h"')
+        units = [f'"{text[:20]}{unit}"' for unit in ("s", "ms", "m")]
+        raise ValueError(f'a duration needs a unit: write {", ".join(units)} or "{text[:20]}h"')
     position, nanoseconds = 0, 0
     while 0 < len(text) <= _LONGEST_TEXT and position < len(text):
         part = _PART.match(text, position)

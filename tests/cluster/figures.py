@@ -10,7 +10,7 @@ from tests.chart.permissions import Permission, as_table, granted_by, wherever
 from tests.chart.rendering import NEEDED, render
 from tests.cluster.notes import notes
 
-__all__ = ["FIGURES", "REQUESTS", "asked", "refused", "report", "resident_mb"]
+__all__ = ["FIGURES", "REQUESTS", "asked", "measured", "refused", "report", "resident_mb"]
 
 FIGURES: Final = "figures"
 """The kind of note: a sentence with the figure's place in it, and its values."""
@@ -42,6 +42,11 @@ def report() -> Iterator[str]:
     counts, granted = asked(), wherever(granted_by(render(NEEDED)))
     yield "permissions granted, and how often each was asked for:"
     yield from as_table(granted | set(counts), lambda item: f"{item.verb} {counts[item]}").splitlines()
+    yield from measured()
+
+
+def measured() -> Iterator[str]:
+    """The figures, a sentence each."""
     told = notes(FIGURES)
     for sentence in sorted({sentence for sentence, _ in told}):
         values = [value for other, values in told if other == sentence for value in values]

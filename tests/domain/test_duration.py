@@ -34,7 +34,7 @@ def test_durations_mean_what_they_mean_in_go(text, seconds):
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("90", 'write "90s", "90m" or "90h"'),
+        ("90", 'write "90s", "90ms", "90m" or "90h"'),
         ("1.5", 'write "1.5s"'),
         ("-5s", "without a sign"),
         ("+5s", "without a sign"),

@@ -79,7 +79,10 @@ class World:
 @contextmanager
 def running_world(control_plane: NewGround, ours: list[Json] | None = None) -> Iterator[World]:
     """A world without a controller yet, with the given definitions of ours, or those of config/crd."""
-    with control_plane() as ground, Sandbox(control_plane=ground.kubeconfig) as sandbox:
+    with (
+        control_plane() as ground,
+        Sandbox(control_plane=ground.kubeconfig, istiod=ground.istiod) as sandbox,
+    ):
         admin = connect(ground.kubeconfig)
         install_crds(admin, ours or definitions())
         yield World(ground, sandbox, admin, ground.account(NEEDED))

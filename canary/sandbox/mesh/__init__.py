@@ -5,7 +5,15 @@ stands on a real Kubernetes control plane, and all of it runs in a network of it
 an address.
 """
 
-from canary.sandbox.mesh.ground import RealMesh, real_mesh
+from canary.sandbox.mesh.ground import RealMesh, enter_network_of_mesh, real_mesh
+from canary.sandbox.mesh.istiod import find_istiod
 from canary.sandbox.mesh.network import NetworkRefused, way_in
 
-__all__ = ["NetworkRefused", "RealMesh", "real_mesh", "way_in"]
+__all__ = [
+    "NetworkRefused",
+    "RealMesh",
+    "enter_network_of_mesh",
+    "find_istiod",
+    "real_mesh",
+    "way_in",
+]

@@ -12,7 +12,7 @@ from canary.sandbox.go import Say
 from canary.sandbox.mesh.istiod import find_istiod
 from canary.sandbox.mesh.network import own_network
 
-__all__ = ["RealMesh", "real_mesh"]
+__all__ = ["RealMesh", "enter_network_of_mesh", "real_mesh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,25 @@ class RealMesh:
     istiod: Path
 
 
-@contextmanager
-def real_mesh(say: Say) -> Iterator[RealMesh]:
-    """Move this process into a network of its own, and run a control plane there while the context lasts.
+def enter_network_of_mesh(say: Say) -> Path:
+    """Move this process into a network of its own, with all programs at hand; istiod's is returned.
 
-    Raises ControlPlaneMissing, NetworkRefused, ProcessFailed or ``WorldError``.
+    Raises ControlPlaneMissing or NetworkRefused.
     """
     istiod = find_istiod(say)
     # Whatever has to be fetched is fetched now: nothing leads out of the network.
     find_binaries(say)
     istio_crds(say)
     own_network()
+    return istiod
+
+
+@contextmanager
+def real_mesh(say: Say) -> Iterator[RealMesh]:
+    """Move this process into a network of its own, and run a control plane there while the context lasts.
+
+    Raises ControlPlaneMissing, NetworkRefused, ProcessFailed or ``WorldError``.
+    """
+    istiod = enter_network_of_mesh(say)
     with control_plane_with_istio(say) as plane:
         yield RealMesh(plane, istiod)
