@@ -26,7 +26,7 @@ def weighted(*legs: tuple[Json, int]) -> list[Json]:
 
 MESH: Json = {
     "hosts": [SERVICE],
-    "exportTo": ["."],
+    "exportTo": ["*"],
     "http": [
         {
             "name": "beta-testers",
