@@ -12,10 +12,17 @@ from typing import TypeVar
 from canary.domain import reference as known
 from canary.domain.duration import format_duration
 from canary.domain.errors import InvalidPlan, Problem
-from canary.domain.plan import Objective, ObjectiveKind, OnNoData, Plan, PolicyRef, ServiceKey
-from canary.domain.policy import (
+from canary.domain.plan import (
     ERROR_RATE,
     LATENCY,
+    Objective,
+    ObjectiveKind,
+    OnNoData,
+    Plan,
+    PolicyRef,
+    ServiceKey,
+)
+from canary.domain.policy import (
     NOTHING_PROVIDED,
     Policy,
     Provided,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from canary.domain import sentences
 from canary.domain.evidence import Evidence
 from canary.domain.hypotheses import (
-    UNATTRIBUTED,
     Doubt,
     PlannedTest,
     log_weighted,
@@ -17,7 +16,7 @@ from canary.domain.hypotheses import (
 )
 from canary.domain.interval import anytime_interval
 from canary.domain.measurement import ArmCounts
-from canary.domain.plan import Objective, Plan
+from canary.domain.plan import UNATTRIBUTED, Objective, Plan
 from canary.domain.sequential import log_sum_exp
 from canary.domain.verdict import Finding, Reason
 

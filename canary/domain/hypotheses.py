@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from canary.domain.evidence import MixtureState
 from canary.domain.measurement import ArmCounts, Measurement
-from canary.domain.plan import Objective, ObjectiveKind, Plan
+from canary.domain.plan import UNATTRIBUTED, Objective, ObjectiveKind, Plan
 from canary.domain.sequential import (
     Budget,
     SequentialTest,
@@ -21,7 +21,6 @@ from canary.domain.sequential import (
 )
 
 __all__ = [
-    "UNATTRIBUTED",
     "Doubt",
     "PlannedTest",
     "counts_for",
@@ -32,8 +31,6 @@ __all__ = [
     "test_name",
 ]
 
-UNATTRIBUTED = "unattributed"
-"""Stands for an objective's name where requests that reached no workload are counted."""
 STABLE_ALARM = 100.0
 """From this alarm on, stable itself breaks the objective: the release waits, and no bound convicts."""
 STABLE_SUSPICION = 1.01

@@ -6,10 +6,15 @@ an administrator's defaults. Nothing else parses wishes.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from canary.domain.metric_template import MetricTemplate
 
 __all__ = [
+    "ERROR_RATE",
+    "LATENCY",
+    "TAKEN_NAMES",
+    "UNATTRIBUTED",
     "Gate",
     "Objective",
     "ObjectiveKind",
@@ -20,6 +25,13 @@ __all__ = [
     "ServiceKey",
     "Step",
 ]
+
+ERROR_RATE: Final = "error-rate"
+LATENCY: Final = "latency"
+UNATTRIBUTED: Final = "unattributed"
+"""Stands for an objective's name where requests that reached no workload are counted."""
+TAKEN_NAMES: Final = (ERROR_RATE, LATENCY, UNATTRIBUTED)
+"""What no further objective may be called: ours have these names."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

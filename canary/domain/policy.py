@@ -14,12 +14,10 @@ from typing import Final
 from canary.domain.duration import parse_duration
 from canary.domain.errors import Problem
 from canary.domain.metric_template import MetricTemplate
-from canary.domain.plan import Gate, Objective, ObjectiveKind, OnNoData
+from canary.domain.plan import TAKEN_NAMES, Gate, Objective, ObjectiveKind, OnNoData
 from canary.domain.wishes import NONE, bounded_percentage, latency, quote, suggestion
 
 __all__ = [
-    "ERROR_RATE",
-    "LATENCY",
     "MOST_OBJECTIVES",
     "NOTHING_PROVIDED",
     "Policy",
@@ -31,11 +29,8 @@ __all__ = [
     "further_objectives",
 ]
 
-ERROR_RATE: Final = "error-rate"
-LATENCY: Final = "latency"
 MOST_OBJECTIVES: Final = 10
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", re.ASCII)
-_TAKEN: Final = frozenset({ERROR_RATE, LATENCY, "unattributed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ class PolicyObjective:
             raise ValueError(
                 "name: write at most 40 lower case letters, digits and -, beginning with a letter"
             )
-        if self.name in _TAKEN:
+        if self.name in TAKEN_NAMES:
             raise ValueError(f'name: "{self.name}" is taken; write another one')
         if (self.max_latency is None) == (self.template is None):
             raise ValueError("write either maxLatency, or template and maxBad")

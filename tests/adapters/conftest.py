@@ -1,6 +1,5 @@
 """A real API server for the adapters, shared by all their tests, and a fresh namespace for each."""
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,41 +9,14 @@ from typing import Any
 import pytest
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crds
 from canary.adapters.kube.transport import MERGE_PATCH, Transport, decode
 from canary.app.errors import NotFound
-from canary.sandbox.apiserver import Fault, RunningApiServer, SeenRequest, running_api_server
+from canary.sandbox.apiserver import Fault, RunningApiServer, SeenRequest
+from tests.api_servers import new_namespace, running_api_server_with_definitions
+from tests.clocks import HandClock
 
 Json = dict[str, Any]
 SECONDS = 8.0
-
-
-@dataclass
-class HandClock:
-    """A clock that a test moves by hand."""
-
-    wall: float = 1_700_000_000.25
-    elapsed: float = 1000.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.elapsed += seconds
-
-
-class RealClock:
-    """Time as it passes, for watches that run in threads."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 @dataclass
@@ -107,23 +79,14 @@ def eventually(look: Callable[[], Any], seconds: float = SECONDS) -> Any:
 
 @pytest.fixture(scope="session")
 def kube_server() -> Iterator[RunningApiServer]:
-    with running_api_server() as server:
-        transport = connect(server.kubeconfig)
-        collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        for definition in crds():
-            transport.request("POST", collection, body=definition)
-        kinds = {"releases", "releasepolicies"}
-        eventually(lambda: transport.served_resources("canaryctl.dev", "v1alpha1") >= kinds)
+    with running_api_server_with_definitions() as server:
         yield server
 
 
 @pytest.fixture
 def kube(kube_server: RunningApiServer) -> Iterator[Cluster]:
-    stop = threading.Event()
-    cluster = Cluster(kube_server, connect(kube_server.kubeconfig, stop=stop), f"t-{secrets.token_hex(4)}")
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}}
-    cluster.transport.request("POST", "/api/v1/namespaces", body=body)
-    yield cluster
+    transport = connect(kube_server.kubeconfig, stop=threading.Event())
+    yield Cluster(kube_server, transport, new_namespace(transport, "t"))
     kube_server.seam.before_response = None
 
 

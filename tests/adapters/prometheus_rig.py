@@ -1,7 +1,6 @@
 """A real Prometheus on loopback, backfilled or scraping, and a server that answers as it is told."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,16 +12,6 @@ import requests
 
 from canary.sandbox.ports import free_port
 from canary.sandbox.processes import Processes, ProcessFailed, wait_until
-
-
-class SystemClock:
-    """Real time."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 def backfill(directory: Path, openmetrics: str) -> None:

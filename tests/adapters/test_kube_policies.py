@@ -9,8 +9,9 @@ from canary.adapters.kube.policies import PolicyWatch, read_policy
 from canary.app.ports import StoredPolicy
 from canary.domain.plan import Gate
 from canary.domain.policy import PolicyObjective, PolicySpec, PolicyStep
+from canary.entrypoints.clock import SystemClock
 from canary.sandbox.apiserver import Fault, SeenRequest
-from tests.adapters.conftest import Cluster, Json, RealClock, eventually
+from tests.adapters.conftest import Cluster, Json, eventually
 
 POLICIES = "canaryctl.dev/v1alpha1/releasepolicies"
 Install = Callable[[Callable[[SeenRequest], Fault | None]], None]
@@ -37,7 +38,7 @@ def follow(kube: Cluster, seen: list[tuple[str, str]]) -> Iterator[Callable[[], 
     def start() -> PolicyWatch:
         transport = connect(kube.server.kubeconfig)
         watch = PolicyWatch(
-            transport, RealClock(), lambda: 0.0, lambda *name: seen.append(name), [kube.namespace]
+            transport, SystemClock(), lambda: 0.0, lambda *name: seen.append(name), [kube.namespace]
         )
         watch.start()
         started.append(watch)

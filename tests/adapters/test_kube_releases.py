@@ -11,8 +11,9 @@ from canary.adapters.kube.releases import KubeReleases, Wish
 from canary.app.errors import ConflictError, NotFound, Retryable, TerminalError
 from canary.domain.plan import Gate, ServiceKey
 from canary.domain.release import Phase, Release
+from canary.entrypoints.clock import SystemClock
 from canary.sandbox.apiserver import Fault, SeenRequest
-from tests.adapters.conftest import Cluster, RealClock, eventually
+from tests.adapters.conftest import Cluster, eventually
 from tests.adapters.test_kube_codec import SIMPLE
 
 Install = Callable[[Callable[[SeenRequest], Fault | None]], None]
@@ -150,7 +151,7 @@ def test_the_server_refuses_a_gate_that_does_not_exist(kube: Cluster) -> None:
 def test_a_persons_wish_wakes_the_service_and_our_own_saving_does_not(kube: Cluster) -> None:
     woken: list[ServiceKey] = []
     store = KubeReleases(kube.transport)
-    watch = watch_releases(kube.transport, RealClock(), lambda: 0.5, woken.append, [kube.namespace])
+    watch = watch_releases(kube.transport, SystemClock(), lambda: 0.5, woken.append, [kube.namespace])
     watch.start()
     try:
         assert watch.wait_synced(5)

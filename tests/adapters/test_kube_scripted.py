@@ -16,7 +16,8 @@ from canary.adapters.kube.transport import Transport
 from canary.adapters.kube.workloads import KubeDeployments
 from canary.app.errors import Retryable
 from canary.domain.plan import RouteRef, ServiceKey
-from tests.adapters.conftest import RealClock, eventually
+from canary.entrypoints.clock import SystemClock
+from tests.adapters.conftest import eventually
 from tests.adapters.kube_workloads import PLAN
 
 Json = dict[str, Any]
@@ -75,7 +76,7 @@ def test_an_expired_watch_that_says_so_in_an_event_lists_again() -> None:
         return [event("ERROR", code=410, message="too old resource version")]
 
     with scripted(answer) as transport:
-        watch = ServiceWatch(transport, RealClock(), lambda: 0.0, lambda _: None, ["shop"])
+        watch = ServiceWatch(transport, SystemClock(), lambda: 0.0, lambda _: None, ["shop"])
         watch.start()
         try:
             eventually(lambda: watch.wait_synced(1) and watch.get(ServiceKey("shop", "gone")) is None)
@@ -99,7 +100,7 @@ def test_events_are_whole_however_the_bytes_arrive_and_bookmarks_move_the_versio
         return [line[:7], line[7:40], line[40:] + bookmark[:10], bookmark[10:]] if first else []
 
     with scripted(answer) as transport:
-        watch = ServiceWatch(transport, RealClock(), lambda: 0.0, lambda _: None, ["shop"])
+        watch = ServiceWatch(transport, SystemClock(), lambda: 0.0, lambda _: None, ["shop"])
         watch.start()
         try:
             eventually(lambda: watch.get(ServiceKey("shop", "checkout")))

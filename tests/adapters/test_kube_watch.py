@@ -10,9 +10,11 @@ from canary.adapters.kube.connection import connect
 from canary.adapters.kube.follow import watch_deployments
 from canary.adapters.kube.services import ServiceWatch
 from canary.domain.plan import ServiceKey
+from canary.entrypoints.clock import SystemClock
 from canary.sandbox.apiserver import Fault, SeenRequest
-from tests.adapters.conftest import Cluster, HandClock, Json, RealClock, eventually
+from tests.adapters.conftest import Cluster, Json, eventually
 from tests.adapters.kube_workloads import DEPLOYMENTS, deployment
+from tests.clocks import HandClock
 
 Install = Callable[[Callable[[SeenRequest], Fault | None]], None]
 ENABLED = "canaryctl.dev/enabled"
@@ -35,7 +37,7 @@ class Following:
         self.namespace = kube.namespace
         self.seen: list[ServiceKey] = []
         self.watch = ServiceWatch(
-            connect(kube.server.kubeconfig), RealClock(), lambda: 0.0, self.seen.append, [kube.namespace]
+            connect(kube.server.kubeconfig), SystemClock(), lambda: 0.0, self.seen.append, [kube.namespace]
         )
         self.watch.start()
         assert self.watch.wait_synced(5)
@@ -185,7 +187,7 @@ def test_the_age_says_since_when_nothing_was_heard(kube: Cluster) -> None:
 def test_changes_of_deployments_are_reported_by_name(kube: Cluster) -> None:
     seen: list[tuple[str, str]] = []
     watch = watch_deployments(
-        kube.transport, RealClock(), lambda: 0.0, lambda *name: seen.append(name), [kube.namespace]
+        kube.transport, SystemClock(), lambda: 0.0, lambda *name: seen.append(name), [kube.namespace]
     )
     watch.start()
     try:
@@ -201,7 +203,7 @@ def test_changes_of_deployments_are_reported_by_name(kube: Cluster) -> None:
 
 def test_all_namespaces_are_watched_when_none_is_named(kube: Cluster) -> None:
     kube.create("v1/services", service("checkout", enabled="true"))
-    watch = ServiceWatch(connect(kube.server.kubeconfig), RealClock(), lambda: 0.0, lambda _: None)
+    watch = ServiceWatch(connect(kube.server.kubeconfig), SystemClock(), lambda: 0.0, lambda _: None)
     watch.start()
     try:
         assert watch.wait_synced(5)
@@ -221,7 +223,7 @@ def test_namespace_that_may_not_be_watched_keeps_no_other_waiting(kube: Cluster,
     kube.create("v1/services", service("checkout", enabled="true"))
     namespaces = [kube.namespace, "forbidden"]
     watch = ServiceWatch(
-        connect(kube.server.kubeconfig), RealClock(), lambda: 0.0, lambda key: None, namespaces
+        connect(kube.server.kubeconfig), SystemClock(), lambda: 0.0, lambda key: None, namespaces
     )
     watch.start()
     try:

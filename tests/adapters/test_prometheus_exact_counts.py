@@ -18,8 +18,9 @@ from canary.adapters.prometheus.client import PrometheusSource
 from canary.app.book import Timing
 from canary.app.collector import Collector
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, grid_floor
+from canary.entrypoints.clock import SystemClock
 from canary.sandbox.ports import free_port
-from tests.adapters.prometheus_rig import SystemClock, running_prometheus
+from tests.adapters.prometheus_rig import running_prometheus
 from tests.app.metrics_world import (
     ERRORS,
     PAYMENT_TEMPLATE,

@@ -18,7 +18,8 @@ from canary.adapters.prometheus.access import BasicAuth, ClientCertificate, Prom
 from canary.adapters.prometheus.client import PrometheusSource
 from canary.app.ports import MetricsUnavailable
 from canary.domain.measurement import NoData, NoDataReason
-from tests.adapters.prometheus_rig import FaultServer, Reply, SystemClock
+from canary.entrypoints.clock import SystemClock
+from tests.adapters.prometheus_rig import FaultServer, Reply
 from tests.app.metrics_world import EPOCH, TARGET
 
 JSON = {"Content-Type": "application/json"}

@@ -17,7 +17,8 @@ from canary.app.ports import MetricsUnavailable, MetricTarget
 from canary.domain.measurement import NoDataReason
 from canary.domain.metric_template import Counter, MetricTemplate
 from canary.domain.plan import ServiceKey
-from tests.adapters.prometheus_rig import FaultServer, SystemClock
+from canary.entrypoints.clock import SystemClock
+from tests.adapters.prometheus_rig import FaultServer
 from tests.adapters.test_prometheus_promql import NASTY, TEXT, read_literal
 from tests.app.metrics_world import EPOCH, ERRORS, LATENCY, PAYMENT_TEMPLATE, PAYMENTS, TARGET
 

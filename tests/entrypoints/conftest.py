@@ -1,9 +1,7 @@
 """A real API server for canaryctl's commands, and an application in a namespace of each test's own."""
 
 import copy
-import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,26 +9,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canary.adapters.kube.connection import connect
-from canary.adapters.kube.crd import crds
 from canary.adapters.kube.objects import path_of
 from canary.adapters.kube.releases import KubeReleases
 from canary.adapters.kube.transport import MERGE_PATCH, Transport
-from canary.app.errors import NotFound
 from canary.app.ports import StoredRelease
 from canary.domain.plan import ServiceKey
 from canary.domain.release import Release
 from canary.entrypoints.canaryctl import cli
-from canary.sandbox.apiserver import RunningApiServer, running_api_server
+from canary.sandbox.apiserver import RunningApiServer
+from canary.sandbox.control_plane import create
 from canary.sandbox.showcase import SERVICE, objects
+from tests.api_servers import new_namespace, running_api_server_with_definitions
 
 Json = dict[str, Any]
 SECONDS = 8.0
-PLURALS = {
-    "Service": "services",
-    "Deployment": "deployments",
-    "DestinationRule": "destinationrules",
-    "VirtualService": "virtualservices",
-}
 
 
 @dataclass(frozen=True)
@@ -80,38 +72,17 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[RunningApiServer]:
-    with running_api_server() as server:
-        transport = connect(server.kubeconfig)
-        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        for definition in crds():
-            transport.request("POST", path, body=definition)
-        kinds = {"releases", "releasepolicies"}
-        _wait_until(lambda: transport.served_resources("canaryctl.dev", "v1alpha1") >= kinds)
+    with running_api_server_with_definitions() as server:
         yield server
-
-
-def _wait_until(look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            if look():
-                return
-        except NotFound:
-            pass
-        assert time.monotonic() < deadline, "the CustomResourceDefinition is not served"
-        time.sleep(0.02)
 
 
 @pytest.fixture
 def shop(api_server: RunningApiServer) -> Shop:
-    namespace = f"shop-{secrets.token_hex(4)}"
     transport = connect(api_server.kubeconfig)
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    transport.request("POST", "/api/v1/namespaces", body=body)
+    namespace = new_namespace(transport, "shop")
     for item in objects(steps="10@1m,50@1m,100@1m", min_requests=50):
         if item["kind"] != "Namespace":
             made = copy.deepcopy(item)
             made["metadata"]["namespace"] = namespace
-            path = path_of(made["apiVersion"], namespace, PLURALS[made["kind"]])
-            transport.request("POST", path, body=made)
+            create(transport, made)
     return Shop(api_server, transport, namespace)

@@ -1,7 +1,7 @@
 """Pictures for the page's tests, made by hand: no cluster needed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from canary.adapters.kube.release_survey import PastRelease, ReleasesOfService, Survey
 from canary.app.ports import AnnotatedService, StoredRelease
@@ -10,24 +10,6 @@ from canary.domain.plan import ServiceKey
 from canary.domain.release import Release
 from canary.entrypoints.page.content import Overview, overview
 from tests.entrypoints.examples import NOW, wishes_of
-
-
-@dataclass
-class HandClock:
-    """A clock that a test moves by hand."""
-
-    wall: float = NOW
-    elapsed: float = 1000.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.elapsed += seconds
 
 
 def line_of(release: Release) -> PastRelease:

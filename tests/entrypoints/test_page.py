@@ -18,17 +18,19 @@ from canary.entrypoints.page.content import Overview
 from canary.entrypoints.page.reader import FRESH_SECONDS, Reader
 from canary.entrypoints.page.site import MOST_ANSWERS, MOST_LINES, MOST_NAMESPACES, Site
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
+from tests.clocks import HandClock
 from tests.entrypoints.browser import Reply, ask
 from tests.entrypoints.examples import (
     AT_THE_GATE,
     BAKING,
     EVERY_MOMENT,
+    NOW,
     PENDING,
     ROLLED_BACK,
     SUCCEEDED,
     SUSPECTED,
 )
-from tests.entrypoints.pictures import HandClock, annotated, picture, releases, unreadable
+from tests.entrypoints.pictures import annotated, picture, releases, unreadable
 
 SCRIPT = "<script>alert('x')</script>\"&"
 PATHS = ("/", "/?namespace=pay", "/?namespace=nowhere", "/releases/shop/checkout", "/releases/shop/nothing")
@@ -70,7 +72,7 @@ def page() -> Iterator[Page]:
         unreadable("shop/broken", "status.step: 7 is none"),
     ]
     world = World(picture(surveyed, [annotated("pay/idle"), annotated("pay/typo", stpes="1", x="2")]))
-    clock = HandClock()
+    clock = HandClock(NOW)
     server = HttpServer(("127.0.0.1", 0), Site(Reader(world.look, clock), clock).answer)
     server.start()
     yield Page(world, clock, server)
@@ -349,7 +351,7 @@ def test_page_cannot_share_the_port_of_metrics() -> None:
 
 
 def test_crowd_that_asks_for_the_same_shares_one_answer_and_nobody_gets_anothers() -> None:
-    clock = HandClock()
+    clock = HandClock(NOW)
     site = Site(Reader(lambda: picture([releases("shop/checkout", BAKING)]), clock), clock)
 
     def get(path: str, **query: list[str]) -> Answer:
@@ -364,14 +366,14 @@ def test_crowd_that_asks_for_the_same_shares_one_answer_and_nobody_gets_anothers
 
 
 def test_address_that_leads_nowhere_costs_no_look() -> None:
-    clock, looks = HandClock(), []
+    clock, looks = HandClock(NOW), []
     site = Site(Reader(lambda: looks.append(1) or picture(), clock), clock)
     assert site.answer(Request("/wp-login.php", {}, "")).status == 404
     assert looks == []
 
 
 def test_answers_that_are_kept_have_a_bound() -> None:
-    clock = HandClock()
+    clock = HandClock(NOW)
     site = Site(Reader(picture, clock), clock)
     for number in range(10 * MOST_ANSWERS):
         site.answer(Request(f"/releases/shop/{number}", {}, ""))

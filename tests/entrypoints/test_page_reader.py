@@ -8,7 +8,8 @@ import pytest
 
 from canary.app.errors import Retryable
 from canary.entrypoints.page.reader import FRESH_SECONDS, Latest, Reader
-from tests.entrypoints.pictures import HandClock
+from tests.clocks import HandClock
+from tests.entrypoints.examples import NOW
 
 PATIENCE_SECONDS = 10.0
 
@@ -36,7 +37,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    return World(HandClock())
+    return World(HandClock(NOW))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ accepts passes here, but for space around a text, and it says of the rest what w
 from collections.abc import Mapping
 from typing import Any, Final
 
+from canary.domain.plan import TAKEN_NAMES
 from canary.domain.policy import MOST_OBJECTIVES
 from canary.domain.reference import REFERENCE
 from canary.domain.wishes import DEFAULT_BAKE_SECONDS, MOST_REQUESTS, MOST_ROUTES, MOST_STEPS
@@ -48,7 +49,7 @@ _ONE_WAY: Final = {
     "message": "write either maxLatency, or template and maxBad",
 }
 _NOT_TAKEN: Final = {
-    "rule": "!(self in ['error-rate', 'latency', 'unattributed'])",
+    "rule": f"!(self in {list(TAKEN_NAMES)})",
     "message": "the name is taken; write another one",
 }
 _SHAPES: Final[Mapping[str, Json]] = {
@@ -63,6 +64,7 @@ _SHAPES: Final[Mapping[str, Json]] = {
     "evidence": {"enum": ["bake"]},
     "gates": {"maxItems": 10},
     "deadline": DURATION,
+    "onNoData": {},  # its type says all
     "drain": DURATION,
     "interval": DURATION,
     "virtualServices": {"minItems": 1, "maxItems": MOST_ROUTES},
@@ -104,9 +106,12 @@ _PARTS: Final[Mapping[str, Json]] = {
 }
 POLICY_RULES: Final[Mapping[str, Json]] = {
     **{
-        f"spec.{item.policy_field}": {"description": f"{item.meaning} Form: {item.form}.", **shape}
+        f"spec.{item.policy_field}": {
+            "description": f"{item.meaning} Form: {item.form}.",
+            **_SHAPES[item.policy_field],
+        }
         for item in REFERENCE
-        if (shape := _SHAPES.get(item.policy_field, {})) or item.policy_field == "onNoData"
+        if item.policy_field in _SHAPES
     },
     **_PARTS,
 }
