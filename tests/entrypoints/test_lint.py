@@ -68,7 +68,7 @@ def test_samples_of_the_project_lint_clean() -> None:
         ("policy: standard", "polcy: standard", 7, "did you mean canaryctl.dev/policy?"),
         ("weight: 10\n", "weight: 0\n", 14, "spec.steps[0]: found"),
         ("bake: 2m", "bake: 2", 15, "spec.steps[0].bake: found"),
-        ("bake: 2m", 'bake: "2"', 14, 'write "2s", "2m" or "2h"'),
+        ("bake: 2m", 'bake: "2"', 14, 'write "2s", "2ms", "2m" or "2h"'),
         ("maxErrorRate: 1%", "maxErorRate: 1%", 17, "did you mean maxErrorRate?"),
         ("maxErrorRate: 1%", 'maxErrorRate: "0.01"', 17, 'did you mean "1%"?'),
         ("weight: 100", "weight: 5", 13, "step 2 (5) must be above step 1 (10)"),
