@@ -15,24 +15,28 @@ from canary.adapters.kube.connection import connect
 from canary.adapters.kube.crd import release_crd
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import NotFound
-from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio, create
-from tests.chart.rendering import CHART, EVERYTHING, NAMESPACE, NEEDED, render
+from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio, create, install_crds
+from canary.sandbox.control_plane.published import published_crds
+from tests.chart.rendering import CHART, NAMESPACE, NEEDED, ROOT, VALUE_SETS, render
+from tests.cluster.operators import OPERATORS
 from tests.processes_of_venv import program
 
 Json = dict[str, Any]
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/releases.canaryctl.dev"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-OPERATORS = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 WAIT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[ControlPlane]:
-    """A control plane with Istio's definitions but not ours: those are the chart's to bring."""
+    """A control plane with the definitions of others but not ours: those are the chart's to bring."""
     with control_plane_with_istio(print) as running:
         admin = connect(running.kubeconfig)
+        for published in OPERATORS:
+            install_crds(admin, published_crds(published, print))
         restricted = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-        for name, labels in ((NAMESPACE, restricted), ("shop", {}), ("pay", {}), ("istio-ingress", {})):
+        free = ("shop", "pay", "istio-ingress", "argocd", "flux-system")
+        for name, labels in ((NAMESPACE, restricted), *((name, {}) for name in free)):
             metadata = {"name": name, "labels": labels}
             create(admin, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         yield running
@@ -88,10 +92,16 @@ def accepted(bare: ControlPlane, objects: list[Json]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("values", [NEEDED, EVERYTHING], ids=["needed", "everything"])
-def test_server_accepts_every_object(bare: ControlPlane, values: Json) -> None:
-    objects = [item for item in render(values) if item["kind"] not in OPERATORS]
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_server_accepts_every_object_operators_kinds_included(bare: ControlPlane, name: str) -> None:
+    objects = render(VALUE_SETS[name])
     assert len(accepted(bare, objects).splitlines()) == len(objects)
+
+
+@pytest.mark.parametrize("name", ["argocd-application", "flux-kustomization"])
+def test_server_accepts_the_examples_for_gitops(bare: ControlPlane, name: str) -> None:
+    text = (ROOT / "config" / "gitops" / f"{name}.yaml").read_text(encoding="utf-8")
+    accepted(bare, list(yaml.safe_load_all(text)))
 
 
 def test_install_upgrade_and_removal(config: helm.Config, admin: Transport, tmp_path: Path) -> None:

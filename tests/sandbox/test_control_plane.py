@@ -8,7 +8,7 @@ import pytest
 from canary.sandbox.control_plane import ControlPlaneMissing
 from canary.sandbox.control_plane.binaries import MODULE, find_binaries
 from canary.sandbox.control_plane.credentials import write_signing_key
-from canary.sandbox.control_plane.istio import istio_crds
+from canary.sandbox.control_plane.published import ISTIO, published_crds
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
@@ -77,7 +77,7 @@ def test_a_module_with_another_hash_is_refused(no_go: Path) -> None:
     )
     program.chmod(0o755)
     with pytest.raises(ControlPlaneMissing, match="has the hash h1:other; it should have h1:"):
-        istio_crds(silent)
+        published_crds(ISTIO, silent)
 
 
 def test_signing_keys_differ_and_are_their_owners_alone(tmp_path: Path) -> None:

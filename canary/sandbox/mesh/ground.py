@@ -7,7 +7,7 @@ from pathlib import Path
 
 from canary.sandbox.control_plane import ControlPlane, control_plane_with_istio
 from canary.sandbox.control_plane.binaries import find_binaries
-from canary.sandbox.control_plane.istio import istio_crds
+from canary.sandbox.control_plane.published import ISTIO, published_crds
 from canary.sandbox.go import Say
 from canary.sandbox.mesh.istiod import find_istiod
 from canary.sandbox.mesh.network import own_network
@@ -31,7 +31,7 @@ def enter_network_of_mesh(say: Say) -> Path:
     istiod = find_istiod(say)
     # Whatever has to be fetched is fetched now: nothing leads out of the network.
     find_binaries(say)
-    istio_crds(say)
+    published_crds(ISTIO, say)
     own_network()
     return istiod
 
