@@ -3,9 +3,9 @@
 Answers every path with a small JSON body (version, pod), also named in the headers `x-sandbox-version` and
 `x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
 application's own counter: each request is an order, `orders_total{result="ok|failed"}`. Both are always fast
-and never count as requests. SIGTERM drains: readiness fails, requests are served until none has come for
-`--drain-quiet` seconds (so the traffic has been taken away), at most `--drain-limit` seconds; then the
-process exits with 0. A second SIGTERM exits at once.
+and never count as requests. A request that comes before readiness gets 503. SIGTERM drains: readiness fails,
+requests are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at
+most `--drain-limit` seconds; then the process exits with 0. A second SIGTERM exits at once.
 
 Plain asyncio, no web framework: hundreds of requests per second must cost a few percent of one core.
 """
@@ -65,11 +65,12 @@ class Application:
         self._orders: Counter[str] = Counter()
         self._started_at = time.time()
         self._rate = RequestRate()
+        self._is_never_ready = behaviour.never_ready or behaviour.ready_in not in pod
         self._ready_at = asyncio.get_running_loop().time() + behaviour.ready_after_seconds
 
     def is_ready(self, now: float) -> bool:
         """Whether `/healthz` says yes."""
-        return not self.behaviour.never_ready and not self.draining and now >= self._ready_at
+        return not self._is_never_ready and not self.draining and now >= self._ready_at
 
     def judge(self, now: float) -> tuple[int, float]:
         """The status and the delay in seconds of a request that arrives now."""
@@ -169,6 +170,10 @@ class Connection(asyncio.Protocol):
                 return
             case _:
                 pass
+        if not application.draining and not application.is_ready(loop.time()):
+            # Nothing ought to send users here yet: that it did must not go unseen.
+            self._write(503)
+            return
         status, delay_seconds = application.judge(loop.time())
         if delay_seconds:
             application.in_flight += 1

@@ -10,6 +10,8 @@
     failed-orders=20%                a fifth of the orders fails behind answers of 200: only the application's
                                      own counter tells
     ready-after=3s, never-ready      readiness comes late, or never
+    ready-in=canary                  readiness comes only in pods with this in their name, as where the others
+                                     lack a secret or a right node
     crash-after=5s                   the process ends with code 1
 
 Pure: parsing and the measure of the request rate; no clock, no I/O.
@@ -39,6 +41,7 @@ class Behaviour:
     failed_order_share: float = 0.0
     ready_after_seconds: float = 0.0
     never_ready: bool = False
+    ready_in: str = ""
     crash_after_seconds: float | None = None
 
 
@@ -110,6 +113,10 @@ def _never_ready(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, never_ready=True)
 
 
+def _ready_in(behaviour: Behaviour, value: str, word: str) -> Behaviour:
+    return replace(behaviour, ready_in=_number(r"([a-z0-9-]+)", value, word, "ready-in=canary")[1])
+
+
 def _crash_after(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, crash_after_seconds=_seconds(value, word, "crash-after=5s"))
 
@@ -122,6 +129,7 @@ _WORDS: dict[str, Callable[[Behaviour, str, str], Behaviour]] = {
     "failed-orders": _failed_orders,
     "ready-after": _ready_after,
     "never-ready": _never_ready,
+    "ready-in": _ready_in,
     "crash-after": _crash_after,
 }
 

@@ -15,7 +15,7 @@ from canary.sandbox.showcase import CANARY, NAMESPACE, SERVICE
 from tests.e2e.records import Json, history, shifts, version_now, virtual_service, without_weights
 from tests.e2e.stage import DEPLOYMENTS, VIRTUAL_SERVICES, Stage, stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BAKE_SECONDS = 4.0
 STEPS = "10@4s,50@4s,100@4s"
@@ -70,7 +70,7 @@ def release_among_kills(made: Stage, version: str, behaviour: str) -> Killer:
     made.api.seam.after_effect = killer
     made.start_controller()
     made.push(version, behaviour)
-    made.wait_until_finished(seconds=80)
+    made.wait_until_finished(seconds=200)
     # It died of writing the end, too. The one after it looks, twice, and has nothing left to do.
     written, looked = len(killer.kills), looks(made)
     made.wait(lambda: looks(made) > looked, "the last controller to look")

@@ -122,10 +122,10 @@ def test_what_is_no_request_is_refused_and_the_service_goes_on(
     assert statuses(port, 1) == [200]
 
 
-def test_application_that_is_never_ready_serves_but_says_no(processes: Processes, tmp_path: Path) -> None:
+def test_application_that_is_never_ready_says_so_to_all(processes: Processes, tmp_path: Path) -> None:
     _, port = start(processes, tmp_path, "--behaviour=never-ready")
     assert statuses(port, 1, "/healthz") == [503]
-    assert statuses(port, 1) == [200]
+    assert statuses(port, 1) == [503]
 
 
 def test_crash_ends_the_process_with_code_1(processes: Processes, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from canary.sandbox.behaviour import Behaviour, InvalidBehaviour, RequestRate, p
         ("latency=1.5s@50%", Behaviour(latency_seconds=1.5, latency_share=0.5)),
         ("latency=700ms slow-above=30/s", Behaviour(latency_seconds=0.7, slow_above_per_second=30)),
         ("ready-after=3s crash-after=5s", Behaviour(ready_after_seconds=3, crash_after_seconds=5)),
+        ("ready-in=shop-canary", Behaviour(ready_in="shop-canary")),
         ("never-ready", Behaviour(never_ready=True)),
         ("failed-orders=5%", Behaviour(failed_order_share=0.05)),
     ],

@@ -212,7 +212,7 @@ def test_pod_that_is_never_ready_runs_unready(api: JsonApi) -> None:
     create_pod(api, "shy", "never-ready")
     until(lambda: status_of(api, "shy").get("phase") == "Running")
     address = until(lambda: api.get(f"{PODS}/shy")["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION))
-    assert ask(address) == (200, "v1")
+    assert ask(address) == (503, "v1")
     assert not is_ready(api, "shy")
 
 

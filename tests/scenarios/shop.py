@@ -25,6 +25,7 @@ from canary.sandbox.control_plane import create
 from canary.sandbox.processes import Child
 from canary.sandbox.showcase import CANARY, SERVICE, ShowcaseRelease, objects, template_patch
 from canary.sandbox.traffic_log import read_totals
+from tests.exact_counts import number_of
 
 Json = dict[str, Any]
 Weights = tuple[int, int]
@@ -56,6 +57,14 @@ class Shop:
         return KubeReleases(self.transport)
 
     @property
+    def host(self) -> str:
+        return f"{SERVICE}.{self.namespace}.svc.cluster.local"
+
+    @property
+    def pods_path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    @property
     def service_path(self) -> str:
         return f"/api/v1/namespaces/{self.namespace}/services/{SERVICE}"
 
@@ -80,18 +89,28 @@ class Shop:
             self.annotate(**annotations)
         self.until(self.is_ready, "the pods to be ready")
         self.until(lambda: self.weights() == ALL_ON_STABLE, "the weights to be 100/0")
-        host, name = f"{SERVICE}.{self.namespace}.svc.cluster.local", f"traffic-{self.namespace}"
-        self._traffic.append(self.sandbox.start_traffic(host, RATE_PER_SECOND, name=name))
-        self.until(lambda: self.requests() > 0, "traffic")
+        self.start_traffic()
 
     def close(self) -> None:
-        self.sandbox.stop_traffic()
+        self.end_traffic()
         self.transport.request("DELETE", f"/api/v1/namespaces/{self.namespace}")
 
-    def push(self, version: str, behaviour: str = "") -> None:
-        """Deploy a version to the canary."""
+    def start_traffic(self, rate_per_second: float = RATE_PER_SECOND) -> Path:
+        """Let users come, in addition to those who are there; the log of what they see."""
+        name = f"traffic-{self.namespace}-{len(self._traffic)}"
+        log = self.sandbox.start_traffic(self.host, rate_per_second, name=name)
+        self._traffic.append(log)
+        self.until(lambda: number_of(read_totals(log)) > 0, "traffic")
+        return log
+
+    def end_traffic(self) -> None:
+        """Let all users go; their logs are complete then."""
+        self.sandbox.stop_traffic()
+
+    def push(self, version: str, behaviour: str = "", to: str = CANARY) -> None:
+        """Deploy a version to the canary, or as a team would not do it, to stable."""
         patch = template_patch(ShowcaseRelease(version, "", behaviour, "", None))
-        self.patch(self.deployment_path(CANARY), patch, STRATEGIC_MERGE_PATCH)
+        self.patch(self.deployment_path(to), patch, STRATEGIC_MERGE_PATCH)
 
     def annotate(self, **values: str | None) -> None:
         """Set annotations of the service; ``max_latency`` becomes ``canaryctl.dev/max-latency``."""
@@ -154,6 +173,16 @@ class Shop:
     def deployment(self, name: str) -> Json:
         return self.get(self.deployment_path(name))
 
+    def pods(self, track: str) -> set[str]:
+        """The names of stable's or the canary's pods that are not on their way out."""
+        found = self.get(self.pods_path)["items"]
+        metadata = (item["metadata"] for item in found)
+        return {
+            item["name"]
+            for item in metadata
+            if item["labels"]["track"] == track and "deletionTimestamp" not in item
+        }
+
     def version_of(self, name: str) -> str:
         image = self.deployment(name)["spec"]["template"]["spec"]["containers"][0]["image"]
         return str(image).rpartition(":")[2]
@@ -198,11 +227,11 @@ class Shop:
 
     def requests(self) -> int:
         """How many requests users have made."""
-        return sum(sum(read_totals(log).requests.values()) for log in self._traffic)
+        return sum(number_of(read_totals(log)) for log in self._traffic)
 
     def statuses(self) -> set[int]:
         """All the answers that users got; ends the traffic."""
-        self.sandbox.stop_traffic()
+        self.end_traffic()
         return {status for log in self._traffic for _, status in read_totals(log).requests}
 
     # Waiting

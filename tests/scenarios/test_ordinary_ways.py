@@ -76,6 +76,20 @@ def test_a_new_revision_supersedes_the_release_and_begins_at_its_first_step(shop
     assert shop.version_of(SERVICE) == "v1"
 
 
+def test_going_back_to_what_stable_runs_ends_the_release_and_promotes_nothing(shop: Shop) -> None:
+    shop.open(SLOW_STEPS)
+    stable = shop.deployment(SERVICE)["spec"]
+    version = version_now(shop)
+    shop.push("v2")
+    shop.wait_for_weights(90, 10)
+    shop.push("v1")
+    shop.wait_for(Phase.SUPERSEDED, Reason.MATCHES_STABLE)
+    assert shop.weights_since(version) == [(90, 10), (100, 0)]
+    assert shop.deployment(SERVICE)["spec"] == stable
+    assert shop.count() == 1
+    assert shop.statuses() == {200}
+
+
 def test_an_edit_of_the_steps_waits_for_the_next_release_and_moves_no_weight(shop: Shop) -> None:
     shop.open("10@4s,50@2s")
     version = version_now(shop)
