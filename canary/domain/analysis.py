@@ -75,7 +75,8 @@ def fold(
 ) -> Evidence:
     """Return the evidence after one more window; unchanged when the window is not wholly a new one.
 
-    The tests learn from every window; the step's counts only from those that began within the step. An
+    The tests learn from every window, and so does the count of requests that reached no workload; the step's
+    counts only from those that began within the step. An
     objective that the measurement lacks learns nothing, and neither does the canary's test against a bound
     that stable may be breaking too: what both suffered must not convict the canary once stable has recovered.
     """
@@ -94,7 +95,7 @@ def fold(
         tests=_bet(evidence, measurement, plan, window_seconds),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
         release_counts=_added(evidence.release_counts, counted),
-        step_unattributed=evidence.step_unattributed + (measurement.unattributed if in_step else NOTHING),
+        step_unattributed=evidence.step_unattributed + measurement.unattributed,
         last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
         no_data=None,
     )

@@ -72,7 +72,7 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
     for measurement in observation.measurements:
         evidence = fold(
             evidence,
-            _without_stables_losses(release, measurement),
+            _without_losses_of_others(release, observation, measurement),
             release.plan,
             window_seconds=release.window_seconds,
             step_since=release.step_since,
@@ -92,12 +92,24 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
     return replace(release, evidence=evidence, verdict=verdict)
 
 
-def _without_stables_losses(release: Release, measurement: Measurement) -> Measurement:
-    """Requests that reached no workload while stable had no ready pod do not count against the canary."""
-    since = release.stable_unready_at
-    if since is None or measurement.window.start > since + SETTLING_SECONDS:
-        return measurement
-    return replace(measurement, unattributed=NOTHING)
+def _without_losses_of_others(
+    release: Release, observation: Observation, measurement: Measurement
+) -> Measurement:
+    """Leave out requests that reached no workload before the canary was sent any, or for want of stable."""
+    start, unready_at = measurement.window.start, release.stable_unready_at
+    is_stables = unready_at is not None and start <= unready_at + SETTLING_SECONDS
+    if is_stables or _precedes_the_canary(release, observation, start):
+        return replace(measurement, unattributed=NOTHING)
+    return measurement
+
+
+def _precedes_the_canary(release: Release, observation: Observation, start: float) -> bool:
+    """Whether a window began before the canary had any weight in this release."""
+    if release.step > 0:
+        return False
+    if release.in_force:
+        return start < release.step_since
+    return observation.routes.max_canary_percent == 0
 
 
 def _next(release: Release, observation: Observation, now: float) -> Release:

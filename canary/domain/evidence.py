@@ -34,6 +34,7 @@ class Evidence:
     release_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: counts since the release began."""
     step_unattributed: Counts = NOTHING
+    """All requests, and those that reached no workload, in the windows that were folded since then."""
     last_canary_request_at: float | None = None
     """End of the last window in which the canary had a request; events of a template are none."""
     no_data: NoData | None = None

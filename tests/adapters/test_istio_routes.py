@@ -22,16 +22,18 @@ from tests.adapters.istio_objects import (
     virtual_service,
 )
 
-SHORT = ["checkout", "checkout.shop", "checkout.shop.svc", HOST, HOST + ".", "Checkout"]
+SPELLINGS = ["checkout", HOST]
+NEAR_MISSES = ["checkout.shop", "checkout.shop.svc", HOST + ".", "Checkout"]
+"""What DNS finds the Service by, and Istio does not."""
 
 
-@pytest.mark.parametrize("host", SHORT)
-def test_every_spelling_of_the_services_host_is_the_same_host(host: str) -> None:
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_the_short_and_the_full_name_are_the_same_host(host: str) -> None:
     assert fqdn(host, "shop") == HOST
 
 
 @pytest.mark.parametrize(
-    "host", ["checkout.other", "checkout.other.svc", "checkout.com", "other", "*", "*.shop"]
+    "host", [*NEAR_MISSES, "checkout.other", "checkout.other.svc", "checkout.com", "other", "*", "*.shop"]
 )
 def test_another_host_is_another_host(host: str) -> None:
     assert fqdn(host, "shop") != HOST
@@ -56,9 +58,19 @@ def test_the_plain_pair_is_found_with_its_weights() -> None:
     assert routes.versions == {"checkout": "7"}
 
 
-@pytest.mark.parametrize("host", SHORT)
-def test_the_pair_is_found_under_every_spelling(host: str) -> None:
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_the_pair_is_found_under_both_spellings(host: str) -> None:
     assert len(found(virtual_service(split(host=host))).routes) == 1
+
+
+@pytest.mark.parametrize("host", NEAR_MISSES)
+def test_a_host_that_istio_does_not_complete_is_a_problem_that_names_the_right_one(host: str) -> None:
+    routes = found(virtual_service(split(host=host), hosts=["elsewhere"]))
+    assert routes.routes == ()
+    assert [str(problem) for problem in routes.problems] == [
+        f"checkout http[0]: found destination host {host}, which Istio takes to the letter: no Service has "
+        f"that name, and requests get 503; write {HOST}"
+    ]
 
 
 def test_a_host_of_the_same_name_in_another_namespace_is_not_ours() -> None:

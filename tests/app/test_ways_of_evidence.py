@@ -1,9 +1,11 @@
 """What evidence, and the lack of it, does to a release."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from canary.app.errors import ConflictError
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.release import Phase
 from canary.domain.verdict import Reason
@@ -31,6 +33,32 @@ def test_dead_canary_is_rolled_back_although_it_answers_nothing() -> None:
     simulation.run(60, until=simulation.finished)
     assert simulation.release().phase is Phase.ROLLED_BACK
     assert simulation.world.percent() == 0
+
+
+def test_requests_lost_before_the_canary_was_sent_any_are_not_the_canarys() -> None:
+    simulation = simulate()
+    world = simulation.world
+
+    def denied(_: int) -> None:
+        if world.astray and world.releases and simulation.release().phase is Phase.PROGRESSING:
+            raise ConflictError("the route is being mended")
+
+    world.astray, world.before_write = True, denied
+    simulation.run(60)
+    assert (simulation.release().phase, world.percent()) == (Phase.PROGRESSING, 0)
+    world.astray = False
+    simulation.run(200, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_requests_lost_since_the_canary_is_sent_some_roll_it_back_and_are_told_by_number() -> None:
+    simulation = at_first_step(simulate())
+    simulation.run(3)
+    simulation.world.astray = True
+    simulation.run(60, until=lambda: simulation.release().phase is Phase.ROLLING_BACK)
+    release = simulation.release()
+    assert release.reason is Reason.UNATTRIBUTED_ERRORS
+    assert re.search(r"reached no workload: [\d.]+ % \[.*\] \(\d+ of \d+\)", release.message), release.message
 
 
 def test_no_traffic_holds_and_says_so_until_the_deadline_decides() -> None:

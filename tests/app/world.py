@@ -50,6 +50,8 @@ class World:
     annotations: dict[str, str] | None
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     never_ready: set[str] = field(default_factory=set)
+    astray: bool = False
+    """A broken route lets no request reach any workload."""
     dead: set[str] = field(default_factory=set)
     rate: float = 100.0
     no_data: NoData | None = None
@@ -112,6 +114,10 @@ class World:
         )
 
     def _serve_one_second(self) -> None:
+        if self.astray:
+            lost = Counts(int(self.rate), int(self.rate))
+            self._record({"checkout": (0, 0, 0), "checkout-canary": (0, 0, 0)}, lost)
+            return
         percent = self.percent() if any(self.routes.values()) else 0
         counts = {}
         unattributed = Counts(0, 0)

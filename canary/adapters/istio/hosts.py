@@ -1,6 +1,6 @@
 """Host names as Istio resolves them: in the namespace of the object that names them. Pure."""
 
-__all__ = ["DEFAULT_CLUSTER_DOMAIN", "fqdn", "host_matches", "service_host"]
+__all__ = ["DEFAULT_CLUSTER_DOMAIN", "fqdn", "host_matches", "meant_host", "service_host"]
 
 DEFAULT_CLUSTER_DOMAIN = "cluster.local"
 
@@ -11,22 +11,24 @@ def service_host(name: str, namespace: str, cluster_domain: str = DEFAULT_CLUSTE
 
 
 def fqdn(host: str, namespace: str, cluster_domain: str = DEFAULT_CLUSTER_DOMAIN) -> str:
-    """Return the canonical form of ``host`` as written in an object of ``namespace``.
+    """Return what Istio takes ``host`` for, as written in an object of ``namespace``.
 
-    A short name means a Service of that namespace, so ``reviews`` and ``reviews.other`` differ. Of names
-    with two parts only ``name.namespace`` of that same namespace is taken for a Service: any other may
-    be a domain of the outside world, and is left as it is.
+    Only a name without dots is short, and means a Service of that namespace. Any other is taken to the
+    letter: for Istio ``reviews.shop`` is no Service, although DNS in a pod finds one.
     """
+    return host if "." in host or host == "*" else service_host(host, namespace, cluster_domain)
+
+
+def meant_host(host: str, namespace: str, cluster_domain: str = DEFAULT_CLUSTER_DOMAIN) -> str:
+    """Return the FQDN of the Service that DNS finds by ``host``, which its author may have had in mind."""
     name = host.rstrip(".").lower()
     match name.split("."):
-        case [short] if short != "*":
-            return service_host(short, namespace, cluster_domain)
-        case [short, place] if place == namespace and short != "*":
-            return service_host(short, place, cluster_domain)
         case [_, _, "svc"]:
             return f"{name}.{cluster_domain}"
+        case [short, place] if short != "*":
+            return service_host(short, place, cluster_domain)
         case _:
-            return name
+            return fqdn(name, namespace, cluster_domain)
 
 
 def host_matches(pattern: str, host: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from canary.adapters.istio.destination_rules import Arm, Neighbourhood, Pair, Target, arm_of
-from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches
+from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches, meant_host
 from canary.adapters.istio.objects import Destination, Home, HttpRoute, VirtualService, WeightedDestination
 from canary.adapters.istio.shared import NAMED_BY
 from canary.domain.errors import Problem
@@ -116,6 +116,25 @@ class RouteFinder:
     def _arm(self, destination: Destination, item: VirtualService) -> Arm:
         return arm_of(self._target(destination, item), self.neighbourhood, self.pair)
 
+    def _meant(self, destination: Destination, item: VirtualService) -> Target:
+        host = meant_host(destination.host, item.metadata.namespace, self.cluster_domain)
+        return Target(host, destination.subset)
+
+    def _is_misread(self, destination: Destination, item: VirtualService) -> bool:
+        """Whether whoever wrote it had one of our workloads in mind, and Istio has not."""
+        meant = self._meant(destination, item)
+        if meant == self._target(destination, item):
+            return False
+        return arm_of(meant, self.neighbourhood, self.pair) is not Arm.OTHER
+
+    def _not_completed(self, place: _Place, destination: Destination) -> Problem:
+        return Problem(
+            str(place),
+            f"destination host {destination.host}, which Istio takes to the letter: no Service has that name, "
+            "and requests get 503",
+            f"write {self._meant(destination, place.item).host}",
+        )
+
     def _home(self, ref: RouteRef) -> Home:
         return Home(ref.namespace or self.namespace, ref.virtual_service)
 
@@ -129,8 +148,8 @@ class RouteFinder:
             return True
         plain = (*(item.spec.tls or ()), *(item.spec.tcp or ()))
         lists = [*(route.route for route in item.spec.http or ()), *(route.route for route in plain)]
-        legs = (leg for destinations in lists for leg in destinations or ())
-        return any(self._arm(leg.destination, item) is not Arm.OTHER for leg in legs)
+        legs = [leg.destination for destinations in lists for leg in destinations or ()]
+        return any(self._arm(leg, item) is not Arm.OTHER or self._is_misread(leg, item) for leg in legs)
 
     def _findings(self, item: VirtualService) -> Iterator[_Found]:
         name = self._name(item)
@@ -163,6 +182,12 @@ class RouteFinder:
     def _classify(self, place: _Place, http: HttpRoute) -> Iterator[_Found]:
         if http.delegate is not None:
             yield f"{place}: delegates to VirtualService {http.delegate.name}"
+            return
+        misread = [
+            leg.destination for leg in http.route or () if self._is_misread(leg.destination, place.item)
+        ]
+        if misread:
+            yield self._not_completed(place, misread[0])
             return
         arms: dict[Arm, list[Leg]] = {arm: [] for arm in Arm}
         for position, leg in enumerate(http.route or ()):
