@@ -46,7 +46,8 @@ class Shop:
     seam: Seam
     controllers: list[Child]
     namespace: str
-    _traffic: list[Path] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+    """What users saw, a log for each time that traffic was started."""
 
     @property
     def key(self) -> ServiceKey:
@@ -97,9 +98,9 @@ class Shop:
 
     def start_traffic(self, rate_per_second: float = RATE_PER_SECOND) -> Path:
         """Let users come, in addition to those who are there; the log of what they see."""
-        name = f"traffic-{self.namespace}-{len(self._traffic)}"
+        name = f"traffic-{self.namespace}-{len(self.logs)}"
         log = self.sandbox.start_traffic(self.host, rate_per_second, name=name)
-        self._traffic.append(log)
+        self.logs.append(log)
         self.until(lambda: number_of(read_totals(log)) > 0, "traffic")
         return log
 
@@ -227,12 +228,12 @@ class Shop:
 
     def requests(self) -> int:
         """How many requests users have made."""
-        return sum(number_of(read_totals(log)) for log in self._traffic)
+        return sum(number_of(read_totals(log)) for log in self.logs)
 
     def statuses(self) -> set[int]:
         """All the answers that users got; ends the traffic."""
         self.end_traffic()
-        return {status for log in self._traffic for _, status in read_totals(log).requests}
+        return {status for log in self.logs for _, status in read_totals(log).requests}
 
     # Waiting
 

@@ -130,8 +130,8 @@ class RouteFinder:
     def _not_completed(self, place: _Place, destination: Destination) -> Problem:
         return Problem(
             str(place),
-            f"destination host {destination.host}, which Istio takes to the letter: no Service has that name, "
-            "and requests get 503",
+            f"destination host {destination.host}, which Istio takes to the letter: no Service has that "
+            "name, and requests get 503",
             f"write {self._meant(destination, place.item).host}",
         )
 
