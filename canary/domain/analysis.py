@@ -50,7 +50,7 @@ def start_step(evidence: Evidence) -> Evidence:
         # An old alarm about stable must not mute a step in which stable has no more requests to end it.
         if not name.endswith(f"/{Doubt.STABLE_HEALTH}")
     }
-    return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING)
+    return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING, split_doubt=None)
 
 
 def with_no_data(evidence: Evidence, no_data: NoData | None) -> Evidence:
@@ -189,6 +189,7 @@ def _held(case: _Case) -> _Answer | None:
     return (
         _in_trouble(case)
         or _without_data(case)
+        or _split_not_observed(case)
         or _baking(case)
         or _without_requests(case)
         or _under_suspicion(case)
@@ -213,6 +214,14 @@ def _without_data(case: _Case) -> _Answer | None:
         sentence = sentences.nothing_measured(evidence.evaluated_until, case.plan)
         return _Answer(Outcome.HOLD, Reason.NO_DATA, sentence)
     return None
+
+
+def _split_not_observed(case: _Case) -> _Answer | None:
+    doubt = case.evidence.split_doubt
+    if doubt is None:
+        return None
+    sentence = sentences.split_not_observed(case.progress, doubt)
+    return _Answer(Outcome.HOLD, Reason.SPLIT_NOT_OBSERVED, sentence)
 
 
 def _baking(case: _Case) -> _Answer | None:

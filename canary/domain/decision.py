@@ -16,6 +16,7 @@ from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
 from canary.domain.release import Phase, Release, canary_weight
 from canary.domain.rollback import LACK_OF_EVIDENCE, advance_rollback, cause_to_end, roll_back
+from canary.domain.split import look_at_split, split_of
 from canary.domain.verdict import Outcome, Reason, Verdict
 from canary.domain.waiting import blocked_by, deadline_passed, start_blocked_by
 
@@ -77,7 +78,10 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
             window_seconds=release.window_seconds,
             step_since=release.step_since,
         )
-    evidence = with_no_data(evidence, observation.no_data)
+    release = replace(release, evidence=with_no_data(evidence, observation.no_data))
+    if release.in_force and release.phase is not Phase.PROMOTING:
+        release = look_at_split(release, observation.routes)
+    evidence = release.evidence
     verdict = judge(
         evidence,
         release.plan,
@@ -88,8 +92,8 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
     )
     if release.phase is Phase.PROMOTING and verdict.outcome is not Outcome.FAIL:
         # What promoted the release stays its verdict; only a failure may still change that.
-        return replace(release, evidence=evidence)
-    return replace(release, evidence=evidence, verdict=verdict)
+        return release
+    return replace(release, verdict=verdict)
 
 
 def _without_losses_of_others(
@@ -172,7 +176,7 @@ def _next_step(release: Release, now: float) -> Release:
         step_since=now,
         reason=Reason.STARTED,
         message=f"step {index + 1} of {len(steps)}: {steps[index].weight} %",
-        evidence=start_step(release.evidence),
+        evidence=replace(start_step(release.evidence), split_before=split_of(release.evidence, release.plan)),
     )
 
 
@@ -188,6 +192,10 @@ def _wait_for_weights(release: Release, now: float) -> Release:
 def _wait_for_evidence(release: Release, verdict: Verdict, now: float) -> Release:
     """Baking is progress, also while a look brings nothing; being due and lacking something is a hold."""
     baking = now - release.step_since < release.plan.steps[release.step].bake_seconds
+    doubt = release.evidence.split_doubt
+    if doubt is not None:
+        # Its clock starts again and again: what counts is for how long it has been so.
+        baking = now - doubt.since < SHIFT_PATIENCE_SECONDS
     if verdict.reason is Reason.BAKING or (baking and verdict.reason in LACK_OF_EVIDENCE):
         return _progressing(release, verdict.reason, verdict.sentence, now)
     if deadline_passed(release, now):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, NoData
 
-__all__ = ["Evidence", "MixtureState"]
+__all__ = ["Evidence", "MixtureState", "SplitDoubt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,18 @@ class MixtureState:
     """The part of the initial unit of capital that has not been bet yet (1 - sum of pi so far)."""
     windows: int
     """How many windows have been folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDoubt:
+    """That the canary was seen to get less than its weight."""
+
+    since: float
+    """Unix seconds."""
+    seen: Counts
+    """When it was seen last: all requests, and as ``bad`` those that the canary got."""
+    least_share: float
+    """What share the canary should have got at least, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,10 @@ class Evidence:
     """By objective: counts since the release began."""
     step_unattributed: Counts = NOTHING
     """All requests, and those that reached no workload, in the windows that were folded since then."""
+    split_before: Counts = NOTHING
+    """How the requests of the step before were split: all, and as ``bad`` those that the canary got."""
+    split_doubt: SplitDoubt | None = None
+    """Set while requests do not follow the step's weight."""
     last_canary_request_at: float | None = None
     """End of the last window in which the canary had a request; events of a template are none."""
     no_data: NoData | None = None

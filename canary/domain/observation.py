@@ -61,6 +61,9 @@ class Routes:
     """FQDNs under which Istio counts the two destinations; often the same."""
     left_out: tuple[str, ...] = ()
     """Routes and destinations that were found and are none of our business, each in a phrase."""
+    stable_has_other_ways: bool = False
+    canary_has_other_ways: bool = False
+    """Whether requests come to the workload by routes that give it all of theirs, or by none at all."""
     absent: bool = False
     """No VirtualService sends to the service, nor may one do so unseen: all of its pods get requests."""
     problems: tuple[Problem, ...] = ()

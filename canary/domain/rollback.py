@@ -28,7 +28,15 @@ LASTING_SECONDS = 30.0
 """A deadline rolls back for lack of data only when it has lasted: one failed look is none."""
 STAYS = "; traffic stays where it is: no pod of "
 WITHHELD = "; traffic was not returned everywhere: "
-LACK_OF_EVIDENCE = frozenset({Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.TOO_FEW_REQUESTS, Reason.SUSPICION})
+LACK_OF_EVIDENCE = frozenset(
+    {
+        Reason.NO_DATA,
+        Reason.NO_TRAFFIC,
+        Reason.TOO_FEW_REQUESTS,
+        Reason.SUSPICION,
+        Reason.SPLIT_NOT_OBSERVED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canary.domain.duration import format_duration
+from canary.domain.evidence import SplitDoubt
 from canary.domain.measurement import Counts, NoData
 from canary.domain.plan import ObjectiveKind, OnNoData, Plan
 from canary.domain.verdict import Finding, Interval
@@ -27,6 +28,7 @@ __all__ = [
     "one_in",
     "percent",
     "shared_trouble",
+    "split_not_observed",
     "subject_of",
     "together",
     "too_few_requests",
@@ -167,6 +169,18 @@ def no_stable_traffic(progress: Progress, finding: Finding) -> str:
     return (
         f"HOLD no traffic ({subject_of(finding)}): {none} was counted in {progress}, so there is nothing to "
         "compare the canary with. Check that stable's metrics are scraped."
+    )
+
+
+def split_not_observed(progress: Progress, doubt: SplitDoubt) -> str:
+    """Hold: the canary gets less than its weight."""
+    got = percent(doubt.seen.bad / doubt.seen.requests)
+    return (
+        f"HOLD requests do not follow the weights: in {progress} the canary got {got} of "
+        f"{_plural(doubt.seen.requests, 'request')}; by the weights it gets at least "
+        f"{percent(doubt.least_share)}. Either the proxies have not heard of the weights (is istiod up? does "
+        "an older VirtualService have the same host?) or requests come by ways that these weights do not "
+        "govern. The step begins when they follow."
     )
 
 

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_TRAFFIC = "NoTraffic"
     NO_DATA = "NoData"
     SHARED_TROUBLE = "SharedTrouble"
+    SPLIT_NOT_OBSERVED = "SplitNotObserved"
     # Workloads
     CANARY_NOT_READY = "CanaryNotReady"
     CANARY_FAILING = "CanaryFailing"

@@ -30,9 +30,19 @@ class ProcessFailed(RuntimeError):
 class Child:
     """One child process and its log file."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+    ) -> None:
+        """``argv`` and ``env`` are what it was started with."""
         self.name = name
         self.log = log
+        self.argv = argv
+        self.env = env
         self._process = process
 
     @property
@@ -104,6 +114,20 @@ class Processes:
             raise ProcessFailed(f"cannot start {name}: its owner has stopped") from exc
         return start.result()
 
+    def named(self, name: str) -> Child:
+        """The youngest child of this name. Raises KeyError."""
+        with self._lock:
+            found = [child for child in self._children if child.name == name]
+        if not found:
+            raise KeyError(name)
+        return found[-1]
+
+    def start_again(self, child: Child, env: Mapping[str, str] | None = None) -> Child:
+        """Kill a child and start another one like it, but for what ``env`` changes. Raises ProcessFailed."""
+        child.stop(0.0)
+        self.forget(child)
+        return self.start(child.name, child.argv, {**child.env, **(env or {})})
+
     def forget(self, child: Child) -> None:
         """Drop a child that has ended, so that the list stays as long as what runs."""
         with self._lock:
@@ -151,7 +175,7 @@ class Processes:
                 )
         except OSError as exc:
             raise ProcessFailed(f"cannot start {name} ({argv[0]}): {exc}") from exc
-        return Child(name, process, log)
+        return Child(name, process, log, argv, env)
 
 
 def _terminate(children: Sequence[Child], deadline_seconds: float) -> None:

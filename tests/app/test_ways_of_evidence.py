@@ -61,6 +61,39 @@ def test_requests_lost_since_the_canary_is_sent_some_roll_it_back_and_are_told_b
     assert re.search(r"reached no workload: [\d.]+ % \[.*\] \(\d+ of \d+\)", release.message), release.message
 
 
+@pytest.mark.parametrize(("rate", "bake_at_least"), [(2.0, 5), (100.0, 9)])
+def test_step_whose_weight_the_proxies_do_not_hear_of_is_held_and_begins_when_they_do(
+    rate: float, bake_at_least: int
+) -> None:
+    """The fewer requests there are, the longer it takes to tell, and the clock may run by then."""
+    simulation = at_first_step(simulate(min_requests="1"))
+    world = simulation.world
+    world.rate = rate
+    world.proxies_deaf_at = 10
+    simulation.run(400, until=lambda: world.percent() == 50)
+    simulation.run(120)
+    held = simulation.release()
+    assert (held.phase, held.reason, world.percent()) == (Phase.HELD, Reason.SPLIT_NOT_OBSERVED, 50)
+    assert "do not follow the weights: in step 2 of 3 (50 %) the canary got" in held.message
+    world.proxies_deaf_at = None
+    heard_at = world.now_at
+    simulation.run(600, until=lambda: world.percent() == 100)
+    assert world.percent() == 100
+    assert world.now_at - heard_at >= bake_at_least
+    simulation.run(600, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+
+
+def test_deaf_proxies_do_not_keep_a_failing_canary_from_being_rolled_back() -> None:
+    simulation = at_first_step(simulate())
+    simulation.world.proxies_deaf_at = 10
+    simulation.run(60, until=lambda: simulation.world.percent() == 50)
+    simulation.run(30)
+    simulation.world.behaviours["v2"] = Behaviour(errors=0.5)
+    simulation.run(60, until=simulation.finished)
+    assert simulation.release().phase is Phase.ROLLED_BACK
+
+
 def test_no_traffic_holds_and_says_so_until_the_deadline_decides() -> None:
     simulation = simulate(deadline="2m", on_no_data="rollback")
     simulation.world.rate = 0.0

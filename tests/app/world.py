@@ -50,6 +50,8 @@ class World:
     annotations: dict[str, str] | None
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     never_ready: set[str] = field(default_factory=set)
+    proxies_deaf_at: int | None = None
+    """The canary's share in percent that the proxies keep to, for they hear of no change."""
     astray: bool = False
     """A broken route lets no request reach any workload."""
     dead: set[str] = field(default_factory=set)
@@ -119,6 +121,8 @@ class World:
             self._record({"checkout": (0, 0, 0), "checkout-canary": (0, 0, 0)}, lost)
             return
         percent = self.percent() if any(self.routes.values()) else 0
+        if self.proxies_deaf_at is not None:
+            percent = self.proxies_deaf_at
         counts = {}
         unattributed = Counts(0, 0)
         for name, share in (("checkout-canary", percent / 100), ("checkout", 1 - percent / 100)):

@@ -85,6 +85,8 @@ def observations(draw: st.DrawFn, release: Release) -> Observation:
         canary_matches_stable=draw(st.sampled_from([False, False, True])),
         routes=Routes(
             routes=tuple(Route("checkout", index, "main", split) for index, split in enumerate(splits)),
+            stable_has_other_ways=draw(st.booleans()),
+            canary_has_other_ways=draw(st.booleans()),
             problems=(*faults, *withheld),
             withheld=withheld,
         ),

@@ -86,6 +86,7 @@ class RouteFinder:
         if not routes and not problems:
             problems.append(self._nothing_found(ours, left_out))
         touched = {route.home for route in routes}
+        other_ways = self._other_ways(ours)
         return Routes(
             routes=routes,
             versions={
@@ -94,6 +95,8 @@ class RouteFinder:
             stable_host=routes[0].stable.target.host if routes else self.pair.service_host,
             canary_host=routes[0].canary.target.host if routes else self.pair.service_host,
             left_out=left_out,
+            stable_has_other_ways=bool(other_ways & {Arm.STABLE, Arm.BOTH}),
+            canary_has_other_ways=bool(other_ways & {Arm.CANARY, Arm.BOTH}),
             absent=not ours and not withheld,
             problems=tuple(problems),
             withheld=withheld,
@@ -165,6 +168,17 @@ class RouteFinder:
                 arms = {self._arm(leg.destination, item) for leg in route.route or ()} - {Arm.OTHER}
                 to = " and ".join(sorted(arms)) or "neither workload"
                 yield f"{name} {kind}[{index}]: sends to {to}; only weights of http routes are changed"
+
+    def _other_ways(self, ours: Iterable[VirtualService]) -> set[Arm]:
+        """Whom http routes send to that are not the pair's."""
+        found: set[Arm] = set()
+        for item in ours:
+            for index, http in enumerate(item.spec.http or ()):
+                arms = {self._arm(leg.destination, item) for leg in http.route or ()}
+                wanted = self._is_wanted(_Place(item, self._name(item), index, http.name))
+                if not (wanted and {Arm.STABLE, Arm.CANARY} <= arms):
+                    found |= arms
+        return found
 
     def _is_wanted(self, place: _Place) -> bool:
         return not self.only or any(

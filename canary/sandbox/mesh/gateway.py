@@ -14,6 +14,7 @@ from canary.sandbox.envoy import run_envoy
 from canary.sandbox.envoy_config import access_logger, statistics
 from canary.sandbox.files import replace_json
 from canary.sandbox.mesh.istiod import ISTIO_VERSION, ROOT_NAMESPACE
+from canary.sandbox.ports import free_port
 from canary.sandbox.processes import Child, Processes
 
 __all__ = ["GATEWAY", "install_gateway", "relabelling", "start_gateway"]
@@ -106,7 +107,8 @@ def bootstrap(xds_port: int) -> Json:
             },
         },
         **statistics(),
-        "admin": {"address": _loopback(0)},
+        # A port that stays the same when Envoy is started again: Prometheus scrapes it there.
+        "admin": {"address": _loopback(free_port())},
         "dynamic_resources": {
             "lds_config": ads,
             "cds_config": ads,
