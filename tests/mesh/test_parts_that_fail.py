@@ -18,6 +18,8 @@ from tests.scenarios.shop import ALL_ON_STABLE, RATE_PER_SECOND, Shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+OWN_REQUESTS = 200
+"""More than a test asks itself."""
 EVERY_STEP = [(90, 10), (50, 50), (0, 100), ALL_ON_STABLE]
 
 
@@ -50,7 +52,7 @@ def begin(shop: Shop, steps: str) -> str:
 def test_istiod_that_is_away_for_a_minute_holds_the_step_whose_weight_no_proxy_has_heard_of(
     shop: Shop,
 ) -> None:
-    """Envoy, which gets no answer any more, ends its connection meanwhile, and begins a new one afterwards."""
+    """Envoy, which gets no answer any more, ends its connection, and begins a new one afterwards."""
     version = begin(shop, "10@5s,50@5s,100@5s")
     with stopped(shop, "istiod"):
         shop.wait_for_weights(50, 50)
@@ -104,11 +106,7 @@ def test_envoy_that_is_started_again_counts_from_nothing_and_no_request_is_count
     assert {status for _, status in users.requests} == {200}
     counts = shop.newest().release.evidence.release_counts["error-rate"]
     counted = counts.canary.requests + counts.stable.requests
-    assert 0 < counted <= before + number_of(users) + 200
-    assert (
-        counts.canary.requests
-        <= users.requests["v2", 200] + read_totals(shop.logs[0]).requests["v2", 200] + 200
-    )
+    assert number_of(users) / 2 < counted <= before + number_of(users) + OWN_REQUESTS
     assert (counts.canary.bad, counts.stable.bad) == (0, 0)
 
 
