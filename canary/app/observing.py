@@ -31,7 +31,7 @@ def metric_target(release: Release, routes: Routes, evaluated_until: float) -> M
 class Observer:
     """Reads workloads and routes from their ports, and measurements from the collector.
 
-    ``measurements`` is the collector's. The releases that are being judged are kept as ``targets`` for
+    ``measurements`` is the collector's. The releases that are being measured are kept as ``targets`` for
     its tick.
     """
 
@@ -63,7 +63,7 @@ class Observer:
 
         What was measured after ``saved_until`` is kept: unsaved evidence may have to be folded again.
         """
-        if not release.is_judged:
+        if not release.is_measured:
             with self._lock:
                 self._targets.pop((release.key, release.name), None)
             return
@@ -89,7 +89,7 @@ class Observer:
         pair = self._workloads.read(release.key, release.plan)
         routes: Routes = self._routes.read(release.key, release.plan)
         measured = Measurements()
-        if release.is_judged:
+        if release.is_measured:
             measured = self._measurements(release.key, release.name, release.evidence.evaluated_until)
         holds_judged, gone = self._promotion_facts(release, pair.stable)
         return Observation(

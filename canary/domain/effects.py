@@ -6,10 +6,9 @@ next pass derives the same effects again, and none when the world already is as 
 
 from dataclasses import dataclass
 
-from canary.domain.carriers import traffic_has_left
+from canary.domain.drain import may_end_pods
 from canary.domain.observation import Observation
 from canary.domain.release import Phase, Release, Stage, canary_weight
-from canary.domain.verdict import Reason
 from canary.domain.weight import split_total
 
 __all__ = [
@@ -18,14 +17,9 @@ __all__ = [
     "RestoreTemplate",
     "ScaleCanary",
     "ShiftTraffic",
-    "drain_is_over",
     "effects_of",
     "idle_effects",
 ]
-
-
-SCALE_DOWN_PATIENCE_SECONDS = 60.0
-"""How long to wait, after the drain, until no canary pod is asked for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,34 +109,8 @@ def _workload_effect(release: Release, observation: Observation, now: float) -> 
             if stable and release.previous_template and ours and not observation.stable_holds_previous:
                 return RestoreTemplate(release.previous_template)
         case ((Phase.PROMOTING | Phase.ROLLING_BACK), Stage.DRAINING):
-            if _is_drained(release, now) and _may_scale_down(release, observation):
+            if may_end_pods(release, observation, now):
                 return ScaleCanary(0)
         case _:
             pass
     return None
-
-
-def drain_is_over(release: Release, observation: Observation, now: float) -> bool:
-    """Whether the canary's pods have gone, or are not ours to end, or do not go however long one waits."""
-    drained = _is_drained(release, now)
-    patience = release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
-    return (drained and not _may_scale_down(release, observation)) or now - release.stage_since > patience
-
-
-def _is_drained(release: Release, now: float) -> bool:
-    """Whether requests that were under way when traffic left the canary have had time to finish."""
-    return now - release.stage_since >= release.plan.drain_seconds
-
-
-def _may_scale_down(release: Release, observation: Observation) -> bool:
-    """Whether the canary's pods are ours to end.
-
-    They are not when they carry another revision, after opt-out, nor while a route gives them weight, or
-    may do so because it cannot be made out.
-    """
-    canary = observation.canary
-    if canary is None or canary.replicas == 0:
-        return False
-    if release.reason is Reason.OPTED_OUT or not traffic_has_left(observation):
-        return False
-    return canary.revision == release.revision or observation.canary_matches_stable

@@ -14,7 +14,7 @@ from canary.domain.carriers import (
     stable_can_carry,
     traffic_has_left,
 )
-from canary.domain.effects import drain_is_over
+from canary.domain.drain import drain_is_over, with_word_of_drain
 from canary.domain.observation import Observation
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Reason
@@ -49,6 +49,6 @@ def advance_promotion(release: Release, observation: Observation, now: float) ->
                 # Somebody gave the canary weight again: its pods may not go before that is gone.
                 return release.at(Stage.RETURNING, now)
             if not drain_is_over(release, observation, now):
-                return release
+                return with_word_of_drain(release, observation)
             message = f"revision {release.revision} is stable now"
             return release.to(Phase.SUCCEEDED, Reason.PROMOTED, message, now)

@@ -113,6 +113,11 @@ class Release:
         return judged or (self.phase is Phase.PROMOTING and self.stage is Stage.COPYING)
 
     @property
+    def is_measured(self) -> bool:
+        """Whether it matters what requests the canary gets: also while its pods wait to be ended."""
+        return self.is_judged or self.stage is Stage.DRAINING
+
+    @property
     def name(self) -> str:
         """The deterministic name of the Release object."""
         return release_name(self.key.name, self.revision, self.attempt)

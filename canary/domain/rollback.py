@@ -13,7 +13,7 @@ from canary.domain.carriers import (
     stable_can_carry,
     traffic_has_left,
 )
-from canary.domain.effects import drain_is_over
+from canary.domain.drain import drain_is_over, with_word_of_drain
 from canary.domain.observation import Observation
 from canary.domain.plan import OnNoData
 from canary.domain.release import Phase, Release, Stage, canary_weight
@@ -177,7 +177,8 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
             if observation.routes.max_canary_percent > 0:
                 # Somebody gave the canary weight again: its pods may not go before that is gone.
                 return release.at(Stage.RETURNING, now)
-            return _finish(release, now) if drain_is_over(release, observation, now) else release
+            told = with_word_of_drain(release, observation)
+            return _finish(told, now) if drain_is_over(release, observation, now) else told
 
 
 def _advance_restoring(release: Release, observation: Observation, now: float) -> Release:

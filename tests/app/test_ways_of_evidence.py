@@ -7,7 +7,7 @@ import pytest
 
 from canary.app.errors import ConflictError
 from canary.domain.measurement import NoData, NoDataReason
-from canary.domain.release import Phase
+from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from tests.app.simulation import Simulation, simulate
 from tests.app.world import EPOCH, Behaviour
@@ -90,8 +90,43 @@ def test_deaf_proxies_do_not_keep_a_failing_canary_from_being_rolled_back() -> N
     simulation.run(60, until=lambda: simulation.world.percent() == 50)
     simulation.run(30)
     simulation.world.behaviours["v2"] = Behaviour(errors=0.5)
+    simulation.run(60, until=lambda: simulation.world.percent() == 0)
+    assert simulation.world.percent() == 0
+    simulation.world.proxies_deaf_at = None
     simulation.run(60, until=simulation.finished)
     assert simulation.release().phase is Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize(("errors", "ending"), [(0.0, Phase.SUCCEEDED), (0.5, Phase.ROLLED_BACK)])
+def test_pods_that_deaf_proxies_still_send_requests_to_stay_until_these_have_heard(
+    errors: float, ending: Phase
+) -> None:
+    simulation = at_first_step(simulate())
+    world = simulation.world
+    world.behaviours["v2"] = Behaviour(errors=errors)
+    simulation.run(200, until=lambda: simulation.release().stage is Stage.RETURNING)
+    world.proxies_deaf_at = 10
+    simulation.run(300)
+    waiting = simulation.release()
+    assert (waiting.stage, world.percent()) == (Stage.DRAINING, 0)
+    assert "the canary's pods stay, for they still get requests" in waiting.message
+    assert world.deployments["checkout-canary"].replicas > 0
+    assert world.sent_to_unready == 0
+    world.proxies_deaf_at = None
+    simulation.run(100, until=simulation.finished)
+    ended = simulation.release()
+    assert (ended.phase, world.deployments["checkout-canary"].replicas) == (ending, 0)
+    assert "pods stay" not in ended.message
+    assert world.sent_to_unready == 0
+
+
+def test_pods_are_ended_although_prometheus_does_not_say_whether_they_get_requests() -> None:
+    simulation = at_first_step(simulate())
+    simulation.run(200, until=lambda: simulation.release().stage is Stage.RETURNING)
+    simulation.world.no_data = NoData(NoDataReason.TIMEOUT, "no answer", EPOCH)
+    simulation.run(60, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
+    assert simulation.world.deployments["checkout-canary"].replicas == 0
 
 
 def test_no_traffic_holds_and_says_so_until_the_deadline_decides() -> None:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from canary.domain.release import Phase
+from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from canary.sandbox.envoy_config import STARTED_AT
-from canary.sandbox.showcase import SERVICE
+from canary.sandbox.showcase import CANARY, SERVICE
 from canary.sandbox.traffic_log import read_totals
 from tests.exact_counts import number_of
 from tests.mesh.asking import answers
@@ -70,6 +70,20 @@ def test_istiod_that_crashes_and_comes_back_costs_no_request(shop: Shop) -> None
     start_again(shop, "istiod")
     shop.wait_for(Phase.SUCCEEDED)
     assert shop.weights_since(version) == EVERY_STEP
+    assert shop.statuses() == {200}
+
+
+def test_istiod_that_is_away_while_traffic_returns_leaves_the_canarys_pods_to_their_users(shop: Shop) -> None:
+    begin(shop, "10@5s,100@5s")
+    shop.wait_for_weights(0, 100)
+    shop.until(lambda: set(answers(shop, 20)) == {(200, "v2")}, "istiod to have told Envoy")
+    with stopped(shop, "istiod"):
+        shop.wait_for_stage(Stage.DRAINING)
+        shop.until(lambda: "pods stay" in shop.newest().release.message, "a word of the pods that stay")
+        shop.wait_for_requests(20 * RATE_PER_SECOND)
+        assert len(shop.pods("canary")) == 2
+    shop.wait_for(Phase.SUCCEEDED)
+    assert shop.deployment(CANARY)["spec"]["replicas"] == 0
     assert shop.statuses() == {200}
 
 
