@@ -105,7 +105,7 @@ class EnvoyAdmin:
         """Whether Envoy has its first configuration and serves."""
         try:
             answer = self._session.get(f"{self.url}/ready", timeout=_ADMIN_TIMEOUT_SECONDS)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
         return answer.status_code == 200
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,15 +53,7 @@ class Go:
 
     def download(self, module: str) -> dict[str, Any]:
         """Have one module at one version in Go's own cache; what Go says of it. ``module``: path@version."""
-        ran = subprocess.run(
-            [self._program, "mod", "download", "-json", module],
-            cwd=Path.home(),
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            timeout=_DOWNLOAD_SECONDS,
-            check=False,
-        )
+        ran = _run([self._program, "mod", "download", "-json", module], _DOWNLOAD_SECONDS)
         try:
             found: dict[str, Any] = json.loads(ran.stdout)
         except ValueError:
@@ -83,6 +76,9 @@ class Go:
             text=True,
         )
         lines: list[str] = []
+        # Reading its words waits for its end, however long that takes.
+        overdue = threading.Timer(_BUILD_SECONDS, process.kill)
+        overdue.start()
         with process:
             try:
                 for line in process.stderr or ():
@@ -91,10 +87,12 @@ class Go:
                     if now - said >= _PROGRESS_SECONDS:
                         said = now
                         say(f"building: {len(lines)} packages compiled after {now - began:.0f} s")
-                process.wait(_BUILD_SECONDS)
+                process.wait()
             except BaseException:
                 process.terminate()
                 raise
+            finally:
+                overdue.cancel()
         if process.returncode != 0:
             raise ControlPlaneMissing(f"{' '.join(argv)} failed:\n" + "\n".join(lines)[-_TAIL_CHARACTERS:])
 
@@ -108,20 +106,27 @@ def find_go(purpose: str) -> Go:
             f"{purpose} needs Go {wanted} or newer, and there is no `go` on the PATH or in {_USUAL_PLACE}: "
             "install it"
         )
-    ran = subprocess.run(
-        [program, "env", "GOVERSION"],
-        cwd=Path.home(),
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=_VERSION_SECONDS,
-        check=False,
-    )
+    ran = _run([program, "env", "GOVERSION"], _VERSION_SECONDS)
     found = re.match(r"go(\d+)\.(\d+)", ran.stdout)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GO:
         says = ran.stdout.strip() or ran.stderr.strip()
         raise ControlPlaneMissing(f"{purpose} needs Go {wanted} or newer; {program} is {says}: install it")
     return Go(program)
+
+
+def _run(argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            argv,
+            cwd=Path.home(),
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as failed:
+        raise ControlPlaneMissing(f"{' '.join(argv)}: {failed}") from failed
 
 
 def built_once(

@@ -92,8 +92,9 @@ class Kubelet:
                 worker.update(pods[uid])
             else:
                 worker.vanish()
-            if not worker.is_alive():
-                del self._workers[uid]
+                # Only now: a Pod that is still there, on its way out, must not begin a second life.
+                if not worker.is_alive():
+                    del self._workers[uid]
         for uid, pod in pods.items():
             # Beyond the limit Pods stay Pending, as on a full node; a later round finds room for them.
             if uid not in self._workers and self._is_ours(pod) and len(self._workers) < MAX_PODS:

@@ -183,7 +183,7 @@ def _is_ready(url: str) -> bool:
         session.trust_env = False
         try:
             return session.get(f"{url}/-/ready", timeout=_TIMEOUT_SECONDS).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 

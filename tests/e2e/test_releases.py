@@ -133,19 +133,12 @@ def test_removed_annotation_returns_all_traffic_and_leaves_the_pods(rested: Stag
     assert rested.wait_until_finished(known + 2).phase is Phase.SUCCEEDED
 
 
-def test_typo_is_named_in_an_event_and_begins_nothing(rested: Stage) -> None:
-    known = len(rested.releases())
-    rested.annotate(stepz="10,50")
-    rested.wait(lambda: "canaryctl.dev/stepz" in rested.kubectl("describe", "service", SERVICE), "the Event")
-    rested.push("v10")
-    rested.annotate(stepz=None)
-    assert rested.wait_until_finished(known + 1).phase is Phase.SUCCEEDED
-
-
 def test_kubectl_shows_releases_and_what_happened(rested: Stage) -> None:
     lines = rested.kubectl("get", "releases").splitlines()
     assert lines[0].split() == ["NAME", "SERVICE", "PHASE", "STEP", "WEIGHT", "REASON", "AGE"]
-    assert "Succeeded" in lines[-1] or "Succeeded" in "".join(lines)
+    phases = {line.split()[0]: line.split()[2] for line in lines[1:]}
+    newest = rested.newest()
+    assert phases[newest.name] == newest.phase
     events = rested.kubectl("get", "events", "--field-selector=involvedObject.kind=Service")
     for reason in ("ReleaseCreated", "Progressing", "Promoting", "Succeeded", "RollingBack", "RolledBack"):
         assert reason in events

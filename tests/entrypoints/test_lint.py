@@ -60,6 +60,20 @@ def test_samples_of_the_project_lint_clean() -> None:
     assert (done.exit_code, done.stdout) == (0, "")
 
 
+def test_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(GOOD)
+    done = run(str(tmp_path), str(tmp_path / "all.yaml"), str(tmp_path / "." / "all.yaml"))
+    assert done.stderr == "2 objects looked at: 0 errors, 0 warnings\n"
+
+
+def test_host_that_istio_does_not_complete_is_doubted_with_the_right_one(tmp_path: Path) -> None:
+    sample = (ROOT / "config" / "samples" / "checkout.yaml").read_text()
+    (tmp_path / "all.yaml").write_text(sample.replace("{host: checkout,", "{host: checkout.shop,"))
+    done = run(str(tmp_path))
+    assert "destination host checkout.shop, which Istio takes to the letter" in done.stdout
+    assert "write checkout.shop.svc.cluster.local" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "line", "words"),
     [

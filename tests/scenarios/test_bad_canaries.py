@@ -37,6 +37,10 @@ def test_canary_whose_pods_all_die_is_rolled_back_and_only_requests_sent_to_it_a
     }
     assert (shop.weights(), shop.version_of(SERVICE)) == (ALL_ON_STABLE, "v1")
     shop.end_traffic()
+    requests = read_totals(shop.logs[0]).requests
+    assert {status for version, status in requests if version == "v1"} == {200}
+    # A fifth of them was the canary's, and not all of these were lost.
+    assert sum(count for (version, _), count in requests.items() if not version) < 0.25 * requests.total()
     afterwards = read_totals(shop.start_traffic())
     shop.wait_for_requests(200)
     assert {status for _, status in afterwards.requests} == {200}

@@ -72,18 +72,26 @@ def _decoded(content: bytes) -> str:
 
 
 def _contents(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Each file once, also when it is named twice, or by itself and by its directory."""
+    known: set[Path] = set()
     for name in files:
         if name == STANDARD_INPUT:
             yield "<stdin>", sys.stdin.buffer.read()
             continue
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
-            if not inside:
-                raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
-            yield from ((str(each), _content_of(each)) for each in inside)
-        else:
-            yield name, _content_of(path)
+        for path in _paths(name):
+            if path.resolve() not in known:
+                known.add(path.resolve())
+                yield str(path), _content_of(path)
+
+
+def _paths(name: str) -> list[Path]:
+    path = Path(name)
+    if not path.is_dir():
+        return [path]
+    inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
+    if not inside:
+        raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
+    return inside
 
 
 def _content_of(path: Path) -> bytes:
