@@ -12,7 +12,7 @@ FAST_WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-image test-cluster test-mesh check format docs lock sbom audit bench clean
+.PHONY: help demo test test-slow test-image test-cluster test-mesh check format docs lock sbom audit bench bench-mesh clean
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-cluster: $(VENV)/.dev ## The contract, adapters and scenarios on a real Kub
 test-mesh: $(VENV)/.dev ## Scenarios with Istio's own control plane between VirtualServices and requests
 	@scripts/install-prometheus
 	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m tests.mesh $(ARGS)
+
+bench-mesh: $(VENV)/.dev ## How soon weights are in force and faults are found on a real mesh; prints tables
+	@scripts/install-prometheus
+	@go=$$(scripts/install-go $(BIN)/python) && PATH="$$go:$$PATH" $(BIN)/python -m benchmarks.mesh $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, sizes, generated files
 	@$(BIN)/ruff format --check .

@@ -56,10 +56,12 @@ def _least_share(release: Release, routes: Routes) -> float:
     if not routes.routes:
         return 0.0
     weight = min(route.split.canary / max(1, route.split.total) for route in routes.routes)
+    by_weights = min(weight, NEARLY_ALL)
     if not routes.stable_has_other_ways:
-        return min(weight, NEARLY_ALL)
+        return by_weights
     before = release.evidence.split_before
     if routes.canary_has_other_ways or release.step == 0 or not before.requests:
         return 0.0
     growth = 100 * weight / release.plan.steps[release.step - 1].weight
-    return min(NEARLY_ALL, growth * anytime_interval(before.requests, before.bad, alpha=ALPHA).low)
+    # Never more than by the weights alone: stable may have been away for a part of the step before.
+    return min(by_weights, growth * anytime_interval(before.requests, before.bad, alpha=ALPHA).low)

@@ -114,6 +114,11 @@ def test_where_stable_has_routes_of_its_own_the_share_must_grow_as_the_weights_d
     assert look_at_split(release(1, Counts(400, 20), before), page).evidence.split_doubt is not None
 
 
+def test_step_before_in_which_stable_was_away_does_not_raise_what_is_asked_above_the_weight() -> None:
+    given = release(1, Counts(101, 50), Counts(100, 100))
+    assert look_at_split(given, routes(50, stable=True)) is given
+
+
 @pytest.mark.parametrize(
     ("step", "stable", "canary", "before"),
     [
