@@ -24,6 +24,7 @@ from canary.sandbox.mesh import NetworkRefused, enter_network_of_mesh
 from canary.sandbox.showcase import SERVICE
 from canary.sandbox.traffic_log import read_log, read_totals
 from tests.cluster.notes import DIRECTORY
+from tests.mesh.asking import until_answered
 from tests.mesh.conftest import mesh_ground
 from tests.scenarios.shop import ALL_ON_STABLE, Shop
 from tests.scenarios.world import World, running_world
@@ -32,8 +33,10 @@ EXIT_MISSING = 2
 FAULTS = ("errors=2%", "errors=5%", "errors=20%", "errors=100%", "latency=700ms@50%")
 RATES_PER_SECOND = (10, 100, 300)
 QUICK_FAULTS, QUICK_RATES = ("errors=20%",), (100,)
+SETTLED_REQUESTS = 100
+"""Of the users, who make a hundred in a second."""
 STEP_PERCENT = 10
-LONGEST_SECONDS = 240.0
+LONGEST_SECONDS = 120.0
 HEALTHY = "errors=0.5%"
 HEALTHY_STEPS = "10@5s,50@5s,100@5s"
 
@@ -94,6 +97,10 @@ def shift_table(world: World, times: int) -> Iterator[str]:
                 wanted, weights = ("v2", (0, 100)) if number % 2 == 0 else ("v1", ALL_ON_STABLE)
                 shop.set_weights(*weights)
                 took.append(seconds_until(session, shop, wanted))
+                # What istiod still has to say of this change must not be taken for the next one's.
+                until_answered(shop, (200, wanted))
+                shop.wait_for_requests(SETTLED_REQUESTS)
+                until_answered(shop, (200, wanted))
     yield "| from a weight's write until the first request that follows it | seconds |"
     yield "| --- | --- |"
     yield f"| median of {times} | {statistics.median(took):.2f} |"
