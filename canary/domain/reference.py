@@ -173,7 +173,7 @@ DEADLINE: Final = Annotation(
 )
 DRAIN: Final = Annotation(
     "drain",
-    "How long the canary's pods live on after the last weight left them: proxies learn late.",
+    "How long the canary's pods live on at least, after its last weight and after its last request.",
     "duration from 1s to 1h",
     "30s",
     wishes.drain,
