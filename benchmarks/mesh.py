@@ -30,8 +30,8 @@ from tests.scenarios.shop import ALL_ON_STABLE, Shop
 from tests.scenarios.world import World, running_world
 
 EXIT_MISSING = 2
-FAULTS = ("errors=2%", "errors=5%", "errors=20%", "errors=100%", "latency=700ms@50%")
-RATES_PER_SECOND = (10, 100, 300)
+FAULTS = ("errors=20%", "errors=100%", "errors=5%", "latency=700ms@50%", "errors=2%")
+RATES_PER_SECOND = (100, 300, 10)
 QUICK_FAULTS, QUICK_RATES = ("errors=20%",), (100,)
 SETTLED_REQUESTS = 100
 """Of the users, who make a hundred in a second."""
