@@ -66,10 +66,14 @@ def _has_waited(release: Release, seconds: float, now: float) -> bool:
 
 
 def _quiet(release: Release, observation: Observation) -> _Quiet:
-    """Where users come to the canary by a route of their own, its requests say nothing about the weights."""
+    """Where users come to the canary by a route of their own, its requests say nothing about the weights.
+
+    Nor do they where no route is left: they are spread over all pods, and go elsewhere when the canary's end.
+    """
     wanted = [item.name for item in release.plan.objectives if item.counts_requests]
     later = [each for each in observation.measurements if each.window.start >= release.stage_since]
-    if not wanted or observation.routes.canary_has_other_ways:
+    routes = observation.routes
+    if not wanted or routes.canary_has_other_ways or routes.absent:
         return _Quiet(release.stage_since, is_over=True)
     heard = [
         each.window.end

@@ -120,7 +120,7 @@ class World:
             lost = Counts(int(self.rate), int(self.rate))
             self._record({"checkout": (0, 0, 0), "checkout-canary": (0, 0, 0)}, lost)
             return
-        percent = self.percent() if any(self.routes.values()) else 0
+        percent = self.percent() if any(self.routes.values()) else self._percent_of_pods()
         if self.proxies_deaf_at is not None:
             percent = self.proxies_deaf_at
         counts = {}
@@ -155,6 +155,13 @@ class World:
         window = Window(self.now_at - 1, self.now_at)
         by_kind = {kind.value: value for kind, value in arms.items()}
         self.windows[self.now_at] = Measurement(window, by_kind, Counts(total, unattributed.bad))
+
+    def _percent_of_pods(self) -> float:
+        """Where no route is left, each ready pod gets as many requests as the next."""
+        canary = self.deployments.get("checkout-canary")
+        stable = self.deployments.get("checkout")
+        pods = [self.ready(each)[0] if each is not None else 0 for each in (canary, stable)]
+        return 100 * pods[0] / sum(pods) if any(pods) else 0.0
 
     def _whole(self, name: str, amount: float) -> int:
         """Whole requests with the given mean: what is left over is carried to the next second."""
