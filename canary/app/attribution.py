@@ -6,6 +6,7 @@ its total counts, bad ones what its bad counts; a series may be both.
 """
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,21 +15,25 @@ from typing import Final
 from canary.app.ports import MetricTarget
 from canary.domain.istio_metrics import (
     BUCKETS,
+    DESTINATION,
     REQUESTS,
     Labels,
     bucket_edge,
     is_error,
     is_hang_up,
     reached_no_workload,
+    scrape_target,
 )
 from canary.domain.metric_template import MetricTemplate
 from canary.domain.plan import ObjectiveKind
 from canary.domain.pod_names import deployment_of
 
-__all__ = ["UNATTRIBUTED", "Arm", "Place", "Share", "Slot", "latency_bounds", "places", "shares"]
+__all__ = ["UNATTRIBUTED", "Arm", "Place", "Share", "Slot", "judges", "latency_bounds", "places", "shares"]
 
 Place = tuple[str, str, str]
 """Where series are found: a metric, one of its labels, and that label's value."""
+PARTS: Final = 8
+"""Stable's pods are counted in at most so many groups: a release stays small, however many pods there are."""
 _HOST: Final = "destination_service"
 
 
@@ -47,6 +52,8 @@ class Slot:
 
     objective: str
     arm: Arm
+    part: int | None = None
+    """A group of the arm's pods, by their own count; None: all of them, by the count that judges."""
 
 
 UNATTRIBUTED: Final = Slot("", Arm.ANY)
@@ -64,6 +71,11 @@ class Share:
 def latency_bounds(target: MetricTarget) -> frozenset[float]:
     """The bucket edges (ms) that the target's objectives need, besides +Inf."""
     return frozenset(each.bound_ms for each in target.objectives if each.bound_ms is not None)
+
+
+def judges(labels: Labels, target: MetricTarget) -> bool:
+    """Whether a series is by the count that judges, not just a pod's own."""
+    return labels.get("reporter", target.reporter) == target.reporter
 
 
 def places(target: MetricTarget) -> frozenset[Place]:
@@ -89,15 +101,17 @@ def shares(labels: Labels, target: MetricTarget) -> Sequence[Share]:
 def _of_requests(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     if is_hang_up(labels):
         return ()
-    failed = int(is_error(labels))
-    found = [Share(UNATTRIBUTED, 1, failed if reached_no_workload(labels) else 0)]
-    arm = _arm(labels, target)
-    if arm is not None:
-        found += (
-            Share(Slot(objective.name, arm), 1, failed)
-            for objective in target.objectives
-            if objective.kind is ObjectiveKind.ERRORS
-        )
+    failed, arm = int(is_error(labels)), _arm(labels, target)
+    errors = [item.name for item in target.objectives if item.kind is ObjectiveKind.ERRORS]
+    found = []
+    if judges(labels, target):
+        found.append(Share(UNATTRIBUTED, 1, failed if reached_no_workload(labels) else 0))
+        if arm is not None:
+            found += (Share(Slot(name, arm), 1, failed) for name in errors)
+    if arm is Arm.STABLE and labels.get("reporter") == DESTINATION:
+        # What was scraped is the pod's own proxy.
+        part = zlib.crc32(scrape_target(labels).encode()) % PARTS
+        found += (Share(Slot(name, arm, part), 1, failed) for name in errors)
     return found
 
 

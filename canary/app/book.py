@@ -29,12 +29,17 @@ __all__ = [
     "acknowledged",
     "due_end",
     "fits",
+    "history_of",
     "needed_from",
     "open_book",
     "record",
     "with_edges",
 ]
 
+HISTORY_SECONDS: Final = 3600.0
+HISTORY_SCRAPES: Final = 720
+"""So much of what was before a release is looked at, and at most so many scrapes: the answer stays small."""
+HISTORY_WINDOW_SECONDS: Final = 10.0
 _TIMESTAMP_SLACK: Final = 1e-6
 """Samples have whole milliseconds; grid points are computed."""
 
@@ -85,6 +90,8 @@ class Book:
     """The bucket edges there are (ms); None until they had to be asked for."""
     no_data: NoData | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[Measurement, ...] | None = None
+    """What was measured before the release; None until it was asked for."""
 
     def measurements(self, evaluated_until: float) -> Measurements:
         """The windows from ``evaluated_until`` on, without a gap, and why there is nothing newer."""
@@ -93,8 +100,8 @@ class Book:
         )
         if later and later[0].window.start > evaluated_until + _TIMESTAMP_SLACK:
             # Evidence was lost since: the next tick opens the book anew where it has to go on.
-            return Measurements((), self.no_data, self.queries)
-        return Measurements(later, self.no_data, self.queries)
+            later = ()
+        return Measurements(later, self.no_data, self.queries, self.history)
 
 
 def open_book(target: MetricTarget, queries: Mapping[str, str]) -> Book:
@@ -107,7 +114,23 @@ def fits(book: Book, target: MetricTarget) -> bool:
     until = target.evaluated_until
     boundaries = [book.written_until, *(each.window.start for each in book.windows)]
     is_held = any(abs(until - each) <= _TIMESTAMP_SLACK for each in boundaries)
-    return is_held and replace(book.target, evaluated_until=until) == target
+    asked = replace(book.target, evaluated_until=until, history_until=target.history_until)
+    return is_held and asked == target
+
+
+def history_of(target: MetricTarget) -> Book | None:
+    """An empty book for what was before the release; None when there is nothing to learn from it any more."""
+    if target.history_until is None:
+        return None
+    window_seconds = max(HISTORY_WINDOW_SECONDS, target.window_seconds)
+    until = grid_floor(target.history_until, window_seconds)
+    seconds = min(HISTORY_SECONDS, HISTORY_SCRAPES * target.window_seconds)
+    begin = grid_floor(until - seconds, window_seconds)
+    return Book(
+        replace(target, window_seconds=window_seconds, evaluated_until=begin, history_until=until),
+        begin,
+        begin,
+    )
 
 
 def acknowledged(book: Book, evaluated_until: float) -> Book:
@@ -183,9 +206,10 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         carry = dict(added(carry, by_index.get(index, {})))
         if index not in sampled:
             continue
-        counts, unattributed, rest = settle(carry, measurable)
-        carry = dict(rest)
-        windows.append(Measurement(Window(written_until, index * step), counts, unattributed))
+        settled = settle(carry, measurable)
+        carry = dict(settled.carry)
+        window = Window(written_until, index * step)
+        windows.append(Measurement(window, settled.counts, settled.unattributed, settled.stable_parts))
         written_until = index * step
     useless = {each.name for each in book.target.objectives if each.bound_ms in found.missing_bounds}
     carry = {slot: each for slot, each in carry.items() if slot.objective not in useless}

@@ -23,6 +23,7 @@ from canary.app.book import (
     acknowledged,
     due_end,
     fits,
+    history_of,
     needed_from,
     open_book,
     record,
@@ -110,6 +111,7 @@ class Collector:
                 break
             looks += self._take(looks.pop(0))
         self._name_edges()
+        self._look_back()
 
     def measurements(self, key: ServiceKey, release: str, evaluated_until: float) -> Measurements:
         """The windows of a release that begin at ``evaluated_until`` or later, in order and without gaps."""
@@ -126,6 +128,7 @@ class Collector:
                 book = known.get(_id(target))
                 if book is None or not fits(book, target):
                     book = open_book(target, self._queries(target))
+                book = replace(book, target=replace(book.target, history_until=target.history_until))
                 self._books[_id(target)] = acknowledged(book, target.evaluated_until)
             return tuple(self._books.values())
 
@@ -154,13 +157,7 @@ class Collector:
         self._commit(
             (
                 book,
-                record(
-                    book,
-                    [each for place in sorted(places(book.target)) for each in by_place.get(place, ())],
-                    lives,
-                    look.at,
-                    self._timing,
-                ),
+                record(book, _of_target(by_place, book.target), lives, look.at, self._timing),
             )
             for book in look.books
         )
@@ -187,6 +184,27 @@ class Collector:
             return
         self._report("ok", begun)
         self._commit([(book, with_edges(book, edges))])
+
+    def _look_back(self) -> None:
+        """Fetch, for one release a tick, what was measured before it began."""
+        with self._lock:
+            book = next((each for each in self._books.values() if _lacks_history(each)), None)
+        past = None if book is None else history_of(book.target)
+        if book is None or past is None or past.target.history_until is None:
+            return
+        begun, until = self._clock.monotonic(), past.target.history_until
+        try:
+            series = self._source.fetch([past.target], until, until - needed_from(past, self._timing))
+        except MetricsUnavailable as exc:
+            self._report(exc.no_data.reason.value, begun)
+            if exc.no_data.reason is NoDataReason.REJECTED:
+                # It would be refused again; the release learns as it goes.
+                self._commit([(book, replace(book, history=()))])
+            return
+        self._report("ok", begun)
+        found = _of_target(_by_place(series, places(past.target)), past.target)
+        past = record(past, found, read_lives(series), until, self._timing)
+        self._commit([(book, replace(book, history=past.windows))])
 
     def _commit(self, changes: Iterable[tuple[Book, Book]]) -> None:
         """Put the new books in place of the old ones, but where others have come there meanwhile."""
@@ -231,6 +249,14 @@ def _by_place(series: Iterable[Series], wanted: Iterable[Place]) -> dict[Place, 
         for label in labels.get(metric, ()):
             found.setdefault((metric, label, each.labels.get(label, "")), []).append(each)
     return found
+
+
+def _of_target(by_place: Mapping[Place, Sequence[Series]], target: MetricTarget) -> list[Series]:
+    return [each for place in sorted(places(target)) for each in by_place.get(place, ())]
+
+
+def _lacks_history(book: Book) -> bool:
+    return book.target.history_until is not None and book.history is None
 
 
 def _complains_of(book: Book, reason: NoDataReason) -> bool:

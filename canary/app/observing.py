@@ -6,6 +6,7 @@ from collections.abc import Callable
 from canary.app.errors import NotFound
 from canary.app.ports import Measurements, MetricTarget, RouteTable, Workloads
 from canary.domain.errors import Problem
+from canary.domain.istio_metrics import SOURCE
 from canary.domain.observation import Observation, Requests, Routes, Workload
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.release import Phase, Release, Stage
@@ -13,7 +14,9 @@ from canary.domain.release import Phase, Release, Stage
 __all__ = ["Observer", "metric_target"]
 
 
-def metric_target(release: Release, routes: Routes, evaluated_until: float) -> MetricTarget:
+def metric_target(
+    release: Release, routes: Routes, evaluated_until: float, reporter: str = SOURCE
+) -> MetricTarget:
     """Return ``release`` as the collector needs to know it."""
     return MetricTarget(
         key=release.key,
@@ -25,6 +28,8 @@ def metric_target(release: Release, routes: Routes, evaluated_until: float) -> M
         window_seconds=release.window_seconds,
         evaluated_until=evaluated_until,
         interval_seconds=release.plan.interval_seconds,
+        reporter=reporter,
+        history_until=release.created_at if release.evidence.history_until is None else None,
     )
 
 
@@ -32,7 +37,7 @@ class Observer:
     """Reads workloads and routes from their ports, and measurements from the collector.
 
     ``measurements`` is the collector's. The releases that are being measured are kept as ``targets`` for
-    its tick.
+    its tick. ``reporter`` is whose count of the requests judges.
     """
 
     def __init__(
@@ -40,10 +45,12 @@ class Observer:
         workloads: Workloads,
         routes: RouteTable,
         measurements: Callable[[ServiceKey, str, float], Measurements],
+        reporter: str = SOURCE,
     ) -> None:
         self._workloads = workloads
         self._routes = routes
         self._measurements = measurements
+        self._reporter = reporter
         self._lock = threading.Lock()
         self._targets: dict[tuple[ServiceKey, str], MetricTarget] = {}
 
@@ -67,7 +74,7 @@ class Observer:
             with self._lock:
                 self._targets.pop((release.key, release.name), None)
             return
-        target = metric_target(release, observation.routes, saved_until)
+        target = metric_target(release, observation.routes, saved_until, self._reporter)
         with self._lock:
             self._targets[release.key, release.name] = target
 
@@ -101,6 +108,7 @@ class Observer:
             routes=routes,
             measurements=measured.windows,
             no_data=measured.no_data,
+            history=measured.history,
             requests=requests,
             stable_template=self._template_to_keep(release, pair.stable),
             stable_holds_judged=holds_judged,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from canary.domain.errors import Problem
+from canary.domain.istio_metrics import SOURCE
 from canary.domain.measurement import Measurement, NoData
 from canary.domain.observation import Requests, Routes, Workload
 from canary.domain.plan import Objective, Plan, ServiceKey
@@ -284,6 +285,10 @@ class MetricTarget:
     """As saved: what was measured later may be asked for again."""
     interval_seconds: float | None = None
     """How often the release is to be looked at; None: whenever there is data."""
+    reporter: str = SOURCE
+    """Whose count of the requests judges."""
+    history_until: float | None = None
+    """The end of the history that the release still has to learn from; None when it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,3 +349,5 @@ class Measurements:
     no_data: NoData | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
     """By metric: the query text, for ``explain``."""
+    history: tuple[Measurement, ...] | None = None
+    """Windows from before the release; None while they are not known."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from canary.app.attribution import Share, Slot, latency_bounds, shares
+from canary.app.attribution import Share, Slot, judges, latency_bounds, shares
 from canary.app.ports import MetricTarget, Sample, Series
 from canary.domain.counting import Scrape
 from canary.domain.istio_metrics import (
@@ -93,6 +93,7 @@ def sort_scrapes(
     values: dict[tuple[str, float], dict[str, float]] = {}
     shares_by_key: dict[str, Sequence[Share]] = {}
     heard: set[Slot] = set()
+    judged_at: set[tuple[str, float]] = set()
     odd: str | None = None
     counted, missing = _with_whole_histograms(series, latency_bounds(target))
     for each in counted:
@@ -106,8 +107,10 @@ def sort_scrapes(
                 odd = odd or f"{each.labels.get('__name__')} is {sample.value} at {sample.at:.3f}"
                 continue
             values.setdefault((process, sample.at), {})[key] = sample.value
+            if judges(each.labels, target):
+                judged_at.add((process, sample.at))
             heard.update(part.slot for part in parts if part.requests > 0)
-    requests_at = frozenset(at for process, at in values if not _is_application(process))
+    proxies = {(process, at) for process, at in judged_at if not _is_application(process)}
     for process in {process for process, _ in values}:
         for at in lives.get(process, Life()).up_at:
             if after < at <= until:
@@ -120,9 +123,9 @@ def sort_scrapes(
         shares=shares_by_key,
         missing_bounds=missing,
         has_histograms=any(each.labels.get("__name__") == BUCKETS and each.samples for each in series),
-        requests_at=requests_at,
+        requests_at=frozenset(at for _, at in proxies),
         heard=frozenset(heard),
-        interval_seconds=_shortest_gap(each for each in values if not _is_application(each[0])),
+        interval_seconds=_shortest_gap(proxies),
         application_interval_seconds=_shortest_gap(each for each in values if _is_application(each[0])),
         not_a_number=odd,
     )

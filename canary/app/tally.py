@@ -10,7 +10,7 @@ from typing import NamedTuple
 from canary.app.attribution import UNATTRIBUTED, Arm, Share, Slot
 from canary.domain.measurement import ArmCounts, Counts
 
-__all__ = ["Sum", "Tally", "added", "settle", "with_increment"]
+__all__ = ["Settled", "Sum", "Tally", "added", "settle", "with_increment"]
 
 
 class Sum(NamedTuple):
@@ -40,8 +40,17 @@ def added(*tallies: Tally) -> Tally:
     return total
 
 
-def settle(tally: Tally, objectives: Iterable[str]) -> tuple[Mapping[str, ArmCounts], Counts, Tally]:
-    """Whole counts with 0 <= bad <= requests: by objective, unattributed, and what is left to carry."""
+class Settled(NamedTuple):
+    """What a window shows, and what is left for the next one."""
+
+    counts: Mapping[str, ArmCounts]
+    unattributed: Counts
+    stable_parts: Mapping[str, tuple[Counts, ...]]
+    carry: Tally
+
+
+def settle(tally: Tally, objectives: Iterable[str]) -> Settled:
+    """Whole counts with 0 <= bad <= requests."""
     carry: dict[Slot, Sum] = {}
 
     def settled(slot: Slot) -> Counts:
@@ -58,8 +67,15 @@ def settle(tally: Tally, objectives: Iterable[str]) -> tuple[Mapping[str, ArmCou
         name: ArmCounts(settled(Slot(name, Arm.CANARY)), settled(Slot(name, Arm.STABLE))) for name in names
     }
     unattributed = settled(UNATTRIBUTED)
+    parts = {name: tuple(settled(slot) for slot in _parts(tally, name)) for name in names}
     # An objective that cannot be measured now must not lose what was counted for it.
     carry.update(
         {slot: each for slot, each in tally.items() if slot.objective and slot.objective not in names}
     )
-    return counts, unattributed, carry
+    return Settled(counts, unattributed, {name: found for name, found in parts.items() if found}, carry)
+
+
+def _parts(tally: Tally, objective: str) -> Iterable[Slot]:
+    """The slot of every group of stable's pods, without a gap: each has its place, window by window."""
+    known = [slot.part for slot in tally if slot.objective == objective and slot.part is not None]
+    return (Slot(objective, Arm.STABLE, part) for part in range(max(known, default=-1) + 1))

@@ -6,25 +6,27 @@ hold; only what was measured, and measured enough, passes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from canary.domain import sentences
+from canary.domain import dispersion, sentences
 from canary.domain.conviction import convict, find, weigh
+from canary.domain.dispersion import Block
 from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.hypotheses import (
     Doubt,
     counts_for,
+    dispersion_for,
     in_shared_trouble,
     may_convict,
     planned_tests,
 )
 from canary.domain.measurement import NOTHING, ArmCounts, Measurement, NoData
 from canary.domain.plan import Plan
-from canary.domain.sequential import fold_alarm, fold_window, fresh_state
+from canary.domain.sequential import INDEPENDENT, fold_alarm, fold_window, fresh_state
 from canary.domain.verdict import Finding, Outcome, Reason, Verdict
 
-__all__ = ["fold", "judge", "new_evidence", "start_step", "with_no_data"]
+__all__ = ["fold", "judge", "new_evidence", "start_step", "with_history", "with_no_data"]
 
 TRAFFIC_SECONDS = 30.0
 """A canary that had no request for longer than this is silent, not healthy."""
@@ -93,6 +95,7 @@ def fold(
         evidence,
         evaluated_until=window.end,
         tests=_bet(evidence, measurement, plan, window_seconds),
+        dispersion=_learned(evidence.dispersion, measurement, plan),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
         release_counts=_added(evidence.release_counts, counted),
         step_unattributed=evidence.step_unattributed + measurement.unattributed,
@@ -105,6 +108,7 @@ def _bet(
     evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
 ) -> dict[str, MixtureState]:
     tests = dict(evidence.tests)
+    known = {item.name: dispersion_for(item.name, evidence) for item in plan.objectives}
     for planned in planned_tests(plan, window_seconds):
         counts = counts_for(planned, measurement)
         if counts is None:
@@ -114,8 +118,45 @@ def _bet(
             tests[planned.name] = fold_alarm(planned.test, state, counts)
         # By what was known before this window: whether a bet is made must not depend on its outcome.
         elif may_convict(planned, evidence.tests):
-            tests[planned.name] = fold_window(planned.test, state or fresh_state(planned.test), counts)
+            tests[planned.name] = fold_window(
+                planned.test,
+                state or fresh_state(planned.test),
+                counts,
+                known.get(planned.subject, INDEPENDENT),
+            )
     return tests
+
+
+def with_history(evidence: Evidence, history: Sequence[Measurement] | None, plan: Plan) -> Evidence:
+    """Learn, once, how stable's bad requests came before the release.
+
+    It does not matter how much of the release was folded before: what was learned since is added to it.
+    """
+    if history is None or evidence.history_until is not None:
+        return evidence
+    before: dict[str, tuple[Block, ...]] = {}
+    for measurement in history:
+        before = _learned(before, measurement, plan)
+    known = dict(evidence.dispersion)
+    return replace(
+        evidence,
+        dispersion=known | {name: dispersion.added(known.get(name), past) for name, past in before.items()},
+        history_until=history[-1].window.end if history else evidence.evaluated_until,
+    )
+
+
+def _learned(
+    known: Mapping[str, tuple[Block, ...]], measurement: Measurement, plan: Plan
+) -> dict[str, tuple[Block, ...]]:
+    """What stable's bad requests in one more window teach of how they come."""
+    learned = dict(known)
+    for name in (item.name for item in plan.objectives):
+        counts = measurement.counts.get(name)
+        if counts is not None and counts.stable.requests:
+            blocks = learned.get(name, dispersion.nothing_learned())
+            parts = measurement.stable_parts.get(name, ())
+            learned[name] = dispersion.learn(blocks, measurement.window, counts.stable, parts)
+    return learned
 
 
 def _added(totals: Mapping[str, ArmCounts], more: Mapping[str, ArmCounts]) -> dict[str, ArmCounts]:

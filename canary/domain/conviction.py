@@ -9,6 +9,7 @@ from canary.domain.evidence import Evidence
 from canary.domain.hypotheses import (
     Doubt,
     PlannedTest,
+    dispersion_for,
     log_weighted,
     may_convict,
     planned_tests,
@@ -72,17 +73,19 @@ def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
     counts = evidence.step_counts.get(objective.name, ArmCounts())
     if not counts.canary.requests:
         counts = evidence.release_counts.get(objective.name, counts)
+    dispersion = dispersion_for(objective.name, evidence).canary
     return Finding(
         objective=objective.name,
         canary=counts.canary,
         stable=counts.stable,
-        canary_interval=anytime_interval(counts.canary.requests, counts.canary.bad),
-        stable_interval=anytime_interval(counts.stable.requests, counts.stable.bad),
+        canary_interval=anytime_interval(counts.canary.requests, counts.canary.bad, dispersion=dispersion),
+        stable_interval=anytime_interval(counts.stable.requests, counts.stable.bad, dispersion=dispersion),
         max_bad_ratio=objective.max_bad_ratio,
         bound_ms=objective.bound_ms,
         log_evidence_slo=weighed.log_by_test[test_name(objective.name, Doubt.OBJECTIVE)],
         log_evidence_stable=weighed.log_by_test[test_name(objective.name, Doubt.COMPARISON)],
         kind=objective.kind,
+        dispersion=dispersion,
     )
 
 

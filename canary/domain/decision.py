@@ -7,7 +7,7 @@ derives what is to be done from the release after it has been saved.
 
 from dataclasses import dataclass, replace
 
-from canary.domain.analysis import fold, judge, new_evidence, start_step, with_no_data
+from canary.domain.analysis import fold, judge, new_evidence, start_step, with_history, with_no_data
 from canary.domain.carriers import has_weight, stable_can_carry
 from canary.domain.effects import Effect, effects_of
 from canary.domain.measurement import NOTHING, Measurement, grid_floor
@@ -69,7 +69,7 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
         return release
     if not stable_can_carry(observation):
         release = replace(release, stable_unready_at=now)
-    evidence = release.evidence
+    evidence = with_history(release.evidence, observation.history, release.plan)
     for measurement in observation.measurements:
         evidence = fold(
             evidence,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from canary.domain.dispersion import Block
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, NoData
 
 __all__ = ["Evidence", "MixtureState", "SplitDoubt"]
@@ -41,6 +42,10 @@ class Evidence:
     tests: Mapping[str, MixtureState] = field(default_factory=dict)
     """By test name: ``<objective>/slo``, ``<objective>/stable``, ``unattributed/slo`` and, for stable's own
     health, ``<objective>/stable-slo``."""
+    dispersion: Mapping[str, tuple[Block, ...]] = field(default_factory=dict)
+    """By objective: what is known of how stable's bad requests come."""
+    history_until: float | None = None
+    """Where the history that it was learned from ends, Unix seconds; None until it was."""
     step_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: counts since the present step began."""
     release_counts: Mapping[str, ArmCounts] = field(default_factory=dict)

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from canary.domain.evidence import MixtureState
+from canary.domain.dispersion import UNKNOWN, dispersion_of
+from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.measurement import ArmCounts, Measurement
 from canary.domain.plan import UNATTRIBUTED, Objective, ObjectiveKind, Plan
 from canary.domain.sequential import (
     Budget,
+    Dispersion,
     SequentialTest,
     comparison_test,
     log_evidence,
@@ -24,6 +26,7 @@ __all__ = [
     "Doubt",
     "PlannedTest",
     "counts_for",
+    "dispersion_for",
     "in_shared_trouble",
     "log_weighted",
     "may_convict",
@@ -146,3 +149,10 @@ def may_convict(planned: PlannedTest, states: Mapping[str, MixtureState]) -> boo
         return False
     judges_bound = planned.doubt is Doubt.OBJECTIVE and planned.subject != UNATTRIBUTED
     return not (judges_bound and _may_be_shared(states, planned.subject))
+
+
+def dispersion_for(objective: str, evidence: Evidence) -> Dispersion:
+    """What has to be assumed of how an objective's bad requests come, by all windows so far."""
+    blocks = evidence.dispersion.get(objective)
+    known = UNKNOWN if blocks is None else dispersion_of(blocks)
+    return Dispersion(known, known)

@@ -9,10 +9,12 @@ from typing import Final
 __all__ = [
     "AGENT_START",
     "BUCKETS",
+    "DESTINATION",
     "GRPC_SERVER_ERRORS",
     "LIVES",
     "PROCESS_START",
     "REQUESTS",
+    "SOURCE",
     "UP",
     "Labels",
     "bucket_edge",
@@ -25,6 +27,9 @@ __all__ = [
 
 Labels = Mapping[str, str]
 
+SOURCE: Final = "source"
+DESTINATION: Final = "destination"
+"""Who reports a request: the proxy of the client or gateway that sent it, or that of the pod that got it."""
 REQUESTS: Final = "istio_requests_total"
 BUCKETS: Final = "istio_request_duration_milliseconds_bucket"
 UP: Final = "up"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = ["NOTHING", "ArmCounts", "Counts", "Measurement", "NoData", "NoDataReason", "Window", "grid_floor"]
@@ -67,6 +67,9 @@ class Measurement:
     window: Window
     counts: Mapping[str, ArmCounts]
     unattributed: Counts = NOTHING
+    stable_parts: Mapping[str, tuple[Counts, ...]] = field(default_factory=dict)
+    """By objective: stable's counts by groups of its pods, by these pods' own account; empty where pods do
+    not count."""
 
 
 class NoDataReason(StrEnum):

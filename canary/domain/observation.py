@@ -110,6 +110,8 @@ class Observation:
     routes: Routes = Routes()
     measurements: tuple[Measurement, ...] = ()
     """The windows after ``evidence.evaluated_until``, in order, without gaps in what is known."""
+    history: tuple[Measurement, ...] | None = None
+    """Windows from before the release; None while they are not known."""
     no_data: NoData | None = None
     """Why nothing newer could be measured, when the latest look failed."""
     requests: Requests = Requests()

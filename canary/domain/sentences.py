@@ -37,6 +37,8 @@ __all__ = [
 
 LONGEST_DETAIL = 200
 RAREST = 1_000_000_000
+LEAST_DISPERSION = 1.05
+"""Less makes no difference that anybody could see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ def breached(finding: Finding, log_evidence: float, windows: int) -> str:
     allowed = percent(finding.max_bad_ratio)
     return (
         f"FAIL {subject_of(finding)}: {_both(finding)}; at most {allowed} is allowed. "
-        f"If the canary kept that bound, {_strength(log_evidence, windows)}"
+        f"If the canary kept that bound, {_strength(log_evidence, windows, finding.dispersion)}"
     )
 
 
 def worse_than_stable(finding: Finding, tolerance: float, log_evidence: float, windows: int) -> str:
     """Fail: the canary is worse than stable by more than the tolerance."""
+    strength = _strength(log_evidence, windows, finding.dispersion)
     return (
         f"FAIL {subject_of(finding)}: {_both(finding)}. "
-        f"If the canary were at most {tolerance:g}x stable, {_strength(log_evidence, windows)}"
+        f"If the canary were at most {tolerance:g}x stable, {strength}"
     )
 
 
@@ -92,9 +95,10 @@ def lost_on_the_way(
 
 def together(finding: Finding, tolerance: float, log_evidence: float, windows: int) -> str:
     """Fail: no test alone convicts, all together do; ``finding`` contributes most."""
+    strength = _strength(log_evidence, windows, finding.dispersion)
     return (
         f"FAIL {subject_of(finding)}, with the other objectives: {_both(finding)}. If the canary kept every "
-        f"bound and were at most {tolerance:g}x stable, {_strength(log_evidence, windows)}"
+        f"bound and were at most {tolerance:g}x stable, {strength}"
     )
 
 
@@ -225,10 +229,11 @@ def one_in(log_evidence: float) -> int:
     return int(value / scale) * scale
 
 
-def _strength(log_evidence: float, windows: int) -> str:
+def _strength(log_evidence: float, windows: int, dispersion: float = 1.0) -> str:
+    allowed = f" Dispersion {dispersion:.1f}." if dispersion >= LEAST_DISPERSION else ""
     return (
         f"evidence this strong would appear in at most 1 of {one_in(log_evidence):,} releases. "
-        f"{_plural(windows, 'window')}."
+        f"{_plural(windows, 'window')}.{allowed}"
     )
 
 

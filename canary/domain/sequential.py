@@ -12,6 +12,7 @@ Everything is kept in natural logarithms; no count, however large, overflows.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from canary.domain.evidence import MixtureState
@@ -178,11 +179,22 @@ def _on_grid(test: SequentialTest, state: MixtureState) -> Sequence[float]:
 
 
 def _factors(test: SequentialTest, counts: ArmCounts, dispersion: Dispersion) -> list[float]:
-    hypothesis = test.hypothesis
-    return [
-        log_factor(bet(theta, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
-        for theta in test.grid
-    ]
+    hypothesis, canary = test.hypothesis, counts.canary
+    if hypothesis.ratio > 0.0:
+        return [
+            log_factor(bet(theta, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
+            for theta in test.grid
+        ]
+    # Against a bound, bets do not depend on what was counted; the same ones are made window after window.
+    expected = canary.requests * hypothesis.delta
+    return [canary.bad * gain - size * expected for size, gain in _bets(test.grid, dispersion.canary)]
+
+
+@lru_cache(maxsize=4096)
+def _bets(grid: tuple[float, ...], dispersion: float) -> tuple[tuple[float, float], ...]:
+    """For each alternative: the bet against a bound, and what one bad request adds to ln e."""
+    sizes = [_wanted(theta, dispersion) for theta in grid]
+    return tuple((size, _log_gain(size, dispersion)) for size in sizes)
 
 
 def bet(
@@ -196,18 +208,23 @@ def bet(
     canary, stable = counts.canary.requests, counts.stable.requests
     if canary == 0 or (hypothesis.ratio > 0.0 and stable == 0):
         return 0.0
-    effective = theta
-    if hypothesis.ratio > 0.0:
-        share = hypothesis.ratio * canary / (hypothesis.ratio * canary + stable)
-        effective = 1.0 + (theta - 1.0) * (1.0 - share) / (1.0 + share * (theta - 1.0))
-    excess = dispersion.canary - 1.0
-    if excess > 0.0:
-        wanted = math.log1p((effective - 1.0) * excess / dispersion.canary) / excess
-    else:
-        wanted = effective - 1.0
     if hypothesis.ratio == 0.0:
-        return wanted
-    return min(wanted, _largest_stable_bet(dispersion.stable) * stable / (hypothesis.ratio * canary))
+        return _wanted(theta, dispersion.canary)
+    share = hypothesis.ratio * canary / (hypothesis.ratio * canary + stable)
+    effective = 1.0 + (theta - 1.0) * (1.0 - share) / (1.0 + share * (theta - 1.0))
+    most = _largest_stable_bet(dispersion.stable) * stable / (hypothesis.ratio * canary)
+    return min(_wanted(effective, dispersion.canary), most)
+
+
+def _wanted(theta: float, dispersion: float) -> float:
+    excess = dispersion - 1.0
+    return math.log1p((theta - 1.0) * excess / dispersion) / excess if excess > 0.0 else theta - 1.0
+
+
+def _log_gain(size: float, dispersion: float) -> float:
+    """What one bad request of the canary adds to ln e."""
+    excess = dispersion - 1.0
+    return math.log1p(-math.expm1(-excess * size) / excess if excess > 0.0 else size)
 
 
 def _largest_stable_bet(dispersion: float) -> float:
@@ -228,9 +245,7 @@ def log_factor(
     canary, stable = counts.canary, counts.stable
     log_e = -size * canary.requests * hypothesis.delta
     if canary.bad:
-        excess = dispersion.canary - 1.0
-        gain = -math.expm1(-excess * size) / excess if excess > 0.0 else size
-        log_e += canary.bad * math.log1p(gain)
+        log_e += canary.bad * _log_gain(size, dispersion.canary)
     if stable.bad and hypothesis.ratio > 0.0:
         excess = dispersion.stable - 1.0
         against = size * hypothesis.ratio * canary.requests / stable.requests

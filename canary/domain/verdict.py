@@ -80,6 +80,9 @@ class Finding:
     log_evidence_stable: float
     """Natural log of w*E of the test against stable."""
     kind: ObjectiveKind = ObjectiveKind.ERRORS
+    dispersion: float = 1.0
+    """How many times as much stable's bad requests vary as if they were independent; the evidence and the
+    intervals allow for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def explain_text(explanation: Explanation) -> str:
         _summary(explanation),
         ("Objectives, counted since this step began", _objectives(explanation)),
         ("Evidence against the canary", _evidence(explanation.stored.release)),
+        ("Dispersion of stable's bad requests", dispersion_in_words(explanation.stored.release)),
         ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
         ("Routes", "\n".join(explanation.routes)),
@@ -170,10 +171,11 @@ def _objectives(explanation: Explanation) -> str:
             str(item.canary),
             str(item.stable),
             percent(item.max_bad_ratio),
+            f"{item.dispersion:.1f}",
         )
         for item in explanation.view.objectives
     ]
-    return table(("OBJECTIVE", "BAD IS", "CANARY", "STABLE", "AT MOST"), rows) if rows else ""
+    return table(("OBJECTIVE", "BAD IS", "CANARY", "STABLE", "AT MOST", "DISPERSION"), rows) if rows else ""
 
 
 def _evidence(release: Release) -> str:
@@ -206,6 +208,14 @@ def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
         now = "counts" if name in counted else "muted: stable is in trouble itself"
         rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
     return tuple(rows)
+
+
+def dispersion_in_words(release: Release) -> str:
+    """Say what is known of how stable's bad requests come."""
+    until = release.evidence.history_until
+    if until is None:
+        return "learned since the release began; what was before it is not known yet"
+    return f"learned from what was measured before {moment(until)}, and since the release began"
 
 
 def windows_in_words(release: Release) -> tuple[str, ...]:

@@ -77,6 +77,8 @@ class ObjectiveView:
     """Of the way to a rollback, on the log scale: the test against the bound."""
     stable_evidence_percent: int
     """The same of the test against stable."""
+    dispersion: float
+    """How many times as much stable's bad requests vary as independent ones would."""
 
     @property
     def allowed(self) -> str:
@@ -200,6 +202,7 @@ def _objective(finding: Finding, threshold: float) -> ObjectiveView:
         max_bad_ratio=finding.max_bad_ratio,
         bound_evidence_percent=percent_of_threshold(finding.log_evidence_slo, threshold),
         stable_evidence_percent=percent_of_threshold(finding.log_evidence_stable, threshold),
+        dispersion=finding.dispersion,
     )
 
 

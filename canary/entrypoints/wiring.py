@@ -106,9 +106,7 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
     planner = Planner(watches.services, watches.policies, provided(settings.plans))
     changes.services, changes.index = watches.services, ServiceIndex(planner.plan_of)
     events = KubeEvents(transport, clock, changes.uid_of, identity)
-    source = PrometheusSource(
-        prometheus_access(settings.prometheus), clock, reporter=settings.prometheus.reporter
-    )
+    source = PrometheusSource(prometheus_access(settings.prometheus), clock)
     timing = Timing(lag_seconds=settings.prometheus.lag_seconds)
     collector = Collector(source, clock, PROVIDER, telemetry, timing)
     leadership = _leadership(settings, transport, clock, identity)
@@ -120,7 +118,7 @@ def wire(settings: Settings, stop: threading.Event) -> Wired:
         releases=KubeReleases(transport),
         workloads=workloads,
         routes=routes,
-        observer=Observer(workloads, routes, collector.measurements),
+        observer=Observer(workloads, routes, collector.measurements, settings.prometheus.reporter),
         announcer=announcers(LogAnnouncer(), events),
         telemetry=telemetry,
         fence=leadership or NoFence(),

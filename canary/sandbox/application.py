@@ -2,9 +2,9 @@
 
 Answers every path with a small JSON body (version, pod), also named in the headers `x-sandbox-version` and
 `x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
-application's own counter: each request is an order, `orders_total{result="ok|failed"}`. Both are always fast
-and never count as requests. A request that comes before readiness gets 503. SIGTERM drains: readiness fails,
-requests are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at
+application's own counter: each request is an order, `orders_total{result="ok|failed"}`; beside it, in place
+of a proxy of its own, the answers that it gave. Both are always fast and never count as requests. A request
+that comes before readiness gets 503. SIGTERM drains: readiness fails, requests are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at
 most `--drain-limit` seconds; then the process exits with 0. A second SIGTERM exits at once.
 
 Plain asyncio, no web framework: hundreds of requests per second must cost a few percent of one core.
@@ -63,6 +63,7 @@ class Application:
         # Of their own, so that orders do not shift the pattern of errors.
         self._order_random = random.Random(seed + 1)  # noqa: S311 - the same
         self._orders: Counter[str] = Counter()
+        self._answers: Counter[int] = Counter()
         self._started_at = time.time()
         self._rate = RequestRate()
         self._is_never_ready = behaviour.never_ready or behaviour.ready_in not in pod
@@ -84,10 +85,12 @@ class Application:
             slow = False
         fails_order = self._order_random.random() < behaviour.failed_order_share
         self._orders["failed" if fails_order else "ok"] += 1
-        return behaviour.error_status if fails else 200, behaviour.latency_seconds if slow else 0.0
+        status = behaviour.error_status if fails else 200
+        self._answers[status] += 1
+        return status, behaviour.latency_seconds if slow else 0.0
 
     def metrics(self) -> str:
-        """The orders in Prometheus' text format; a result is there from its first order on."""
+        """Orders and answers in Prometheus' text format; each is there from its first on."""
         lines = [
             "# TYPE process_start_time_seconds gauge",
             f"process_start_time_seconds {self._started_at:.3f}",
@@ -95,6 +98,11 @@ class Application:
         lines += ["# TYPE orders_total counter"]
         lines += [
             f'orders_total{{result="{result}"}} {count}' for result, count in sorted(self._orders.items())
+        ]
+        lines += ["# TYPE istio_requests_total counter"]
+        lines += [
+            f'istio_requests_total{{response_code="{status}"}} {count}'
+            for status, count in sorted(self._answers.items())
         ]
         return "\n".join([*lines, ""])
 

@@ -144,8 +144,7 @@ class PodWorker:
         if address is None:
             return
         if address != self._address or not self._targets_file.exists():
-            metadata = self._pod["metadata"]
-            replace_json(self._targets_file, pod_targets(address, metadata["namespace"], metadata["name"]))
+            replace_json(self._targets_file, pod_targets(address, self._pod))
         self._address = address
         if _is_ready(address):
             self._failed_probes = 0

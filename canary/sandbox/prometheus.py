@@ -19,6 +19,8 @@ from canary.sandbox.envoy_config import METRIC_PREFIX
 from canary.sandbox.files import replace_json
 from canary.sandbox.ports import free_port
 from canary.sandbox.processes import Child, Processes, ProcessFailed, wait_until
+from canary.sandbox.routes import workload_of
+from canary.sandbox.virtual_services import full_host
 
 JOB = "istio-proxy"
 PODS_JOB = "pods"
@@ -61,9 +63,22 @@ def prometheus_binary() -> str:
     return path
 
 
-def pod_targets(address: str, namespace: str, pod: str) -> list[Json]:
-    """What a file in the directory of pods says: where a pod is scraped, and the labels of its target."""
-    return [{"targets": [address], "labels": {"namespace": namespace, "pod": pod}}]
+def pod_targets(address: str, pod: Json) -> list[Json]:
+    """What a file in the directory of pods says: where a pod is scraped, and the labels of its target.
+
+    The last four stand for the pod's own proxy, which would say so of each request.
+    """
+    metadata, workload = pod["metadata"], workload_of(pod)
+    namespace, labels = metadata["namespace"], metadata.get("labels") or {}
+    about = {
+        "namespace": namespace,
+        "pod": metadata["name"],
+        "reporter": "destination",
+        "destination_service": full_host(labels.get("app", workload), namespace),
+        "destination_workload": workload,
+        "destination_workload_namespace": namespace,
+    }
+    return [{"targets": [address], "labels": about}]
 
 
 def scrape_configuration(

@@ -168,7 +168,7 @@ def test_the_query_is_in_the_body_with_an_explicit_time_and_a_timeout(server: Fa
     assert "gzip" in headers["Accept-Encoding"]
     assert parse_qs(body) == {
         "query": [
-            'istio_requests_total{reporter="source",destination_service="checkout.shop.svc.cluster.local"}[10000ms]'
+            'istio_requests_total{reporter=~"destination|source",destination_service="checkout.shop.svc.cluster.local"}[10000ms]'
         ],
         "time": ["1700000000.000"],
         "timeout": ["3000ms"],

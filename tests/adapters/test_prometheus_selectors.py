@@ -32,7 +32,7 @@ def target(namespace: str, *templates: MetricTemplate) -> MetricTarget:
 
 
 def of_templates(*targets: MetricTarget) -> dict[str, str]:
-    found = dict(selectors(targets, "source"))
+    found = dict(selectors(targets))
     del found["istio_requests_total"]
     return found
 
@@ -141,7 +141,7 @@ def test_a_value_to_look_for_stays_a_value(values: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("namespace", ['shop"} or up{a="', "", "Shop", "a|b", ".*"])
 def test_a_namespace_that_is_none_is_never_put_into_a_query(namespace: str) -> None:
     with pytest.raises(InvalidName):
-        selectors([replace(PAID, key=ServiceKey(namespace, "checkout"))], "source")
+        selectors([replace(PAID, key=ServiceKey(namespace, "checkout"))])
 
 
 @pytest.fixture

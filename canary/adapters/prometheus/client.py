@@ -34,16 +34,11 @@ Row = TypeVar("Row", MatrixRow, InstantRow)
 
 
 class PrometheusSource:
-    """Asks one Prometheus API; for one caller at a time.
+    """Asks one Prometheus API; for one caller at a time."""
 
-    ``reporter`` is whose view of a request counts: ``source`` (what clients saw, failures on the way
-    included) or ``destination``.
-    """
-
-    def __init__(self, access: PrometheusAccess, clock: Clock, reporter: str = "source") -> None:
+    def __init__(self, access: PrometheusAccess, clock: Clock) -> None:
         self._access = access
         self._clock = clock
-        self._reporter = reporter
         session = open_session(access)
         seconds = access.timeout_seconds
         self._api = PrometheusConnect(
@@ -72,7 +67,7 @@ class PrometheusSource:
     def bucket_edges(self, target: MetricTarget, at: float) -> tuple[float, ...]:
         """The edges (ms) that the histograms of the target's hosts have, in order, +Inf included."""
         with self._names_checked():
-            buckets = promql.selector(BUCKETS, of_hosts([target], self._reporter))
+            buckets = promql.selector(BUCKETS, of_hosts([target], [target.reporter]))
         rows = self._ask(f"count by (le) ({buckets})", at, InstantRow)
         edges = {bucket_edge(row.metric) for row in rows}
         return tuple(sorted(edge for edge in edges if edge is not None))
@@ -86,7 +81,7 @@ class PrometheusSource:
 
     def _selectors(self, targets: Sequence[MetricTarget]) -> Mapping[str, str]:
         with self._names_checked():
-            return selectors(targets, self._reporter)
+            return selectors(targets)
 
     @contextmanager
     def _names_checked(self) -> Iterator[None]:

@@ -6,12 +6,12 @@ a matcher when every counter of the metric has it in its ``where``, with the val
 and bad come with one query when they are series of one metric, and nothing that either counts is missed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from canary.adapters.prometheus import promql
 from canary.app.ports import MetricTarget
-from canary.domain.istio_metrics import BUCKETS, REQUESTS
+from canary.domain.istio_metrics import BUCKETS, DESTINATION, REQUESTS
 from canary.domain.metric_template import Counter, MetricTemplate
 
 __all__ = ["of_hosts", "selectors"]
@@ -19,25 +19,30 @@ __all__ = ["of_hosts", "selectors"]
 _USUAL_LABEL: Final = "namespace"
 
 
-def selectors(targets: Sequence[MetricTarget], reporter: str) -> Mapping[str, str]:
+def selectors(targets: Sequence[MetricTarget]) -> Mapping[str, str]:
     """By metric: what selects the series of all ``targets``.
 
     Raises ``promql.InvalidName`` when a name cannot be put into a query.
     """
-    found = {REQUESTS: promql.selector(REQUESTS, of_hosts(targets, reporter))}
+    judging = {each.reporter for each in targets}
+    # Pods' own counts, too: they tell how bad requests come.
+    found = {REQUESTS: promql.selector(REQUESTS, of_hosts(targets, judging | {DESTINATION}))}
     with_latency = [each for each in targets if any(o.bound_ms is not None for o in each.objectives)]
     bounds = {o.bound_ms for each in with_latency for o in each.objectives if o.bound_ms is not None}
     if bounds:
         edges = {text for bound in bounds for text in promql.edge_texts(bound)} | {"+Inf"}
-        matchers = (*of_hosts(with_latency, reporter), promql.matcher("le", edges))
+        matchers = (
+            *of_hosts(with_latency, {each.reporter for each in with_latency}),
+            promql.matcher("le", edges),
+        )
         found[BUCKETS] = promql.selector(BUCKETS, matchers)
     return found | _of_templates(targets)
 
 
-def of_hosts(targets: Iterable[MetricTarget], reporter: str) -> tuple[str, ...]:
+def of_hosts(targets: Iterable[MetricTarget], reporters: Collection[str]) -> tuple[str, ...]:
     """The matchers of Istio's series of the targets' hosts. Raises ``promql.InvalidName``."""
     hosts = {promql.dns_name(host) for each in targets for host in each.hosts}
-    return promql.matcher("reporter", [reporter]), promql.matcher("destination_service", hosts)
+    return promql.matcher("reporter", reporters), promql.matcher("destination_service", hosts)
 
 
 def _of_templates(targets: Iterable[MetricTarget]) -> dict[str, str]:

@@ -104,8 +104,8 @@ def _routes(cluster: Cluster, release: Release) -> tuple[Routes, list[str]]:
 
 def _queries(release: Release, routes: Routes, reporter: str) -> Mapping[str, str]:
     """The queries as the controller writes them, for this release alone and one window."""
-    target = metric_target(release, routes, release.evidence.evaluated_until)
-    source = PrometheusSource(PrometheusAccess(ANY_PROMETHEUS), SystemClock(), reporter)
+    target = metric_target(release, routes, release.evidence.evaluated_until, reporter)
+    source = PrometheusSource(PrometheusAccess(ANY_PROMETHEUS), SystemClock())
     try:
         return source.queries(target)
     except MetricsUnavailable:
