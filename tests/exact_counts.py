@@ -42,7 +42,7 @@ def is_scraped(prometheus_url: str, host: str, requests: int) -> bool:
 
 
 def _scraped(prometheus_url: str, metric: str, host: str, at: float) -> float:
-    query = f'sum({metric}{{destination_service="{host}"}})'
+    query = f'sum({metric}{{reporter="source",destination_service="{host}"}})'
     arguments = urllib.parse.urlencode({"query": query, "time": f"{at:.3f}"})
     with urllib.request.urlopen(f"{prometheus_url}/api/v1/query?{arguments}", timeout=5) as answer:
         rows = json.load(answer)["data"]["result"]

@@ -4,8 +4,9 @@ Answers every path with a small JSON body (version, pod), also named in the head
 `x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
 application's own counter: each request is an order, `orders_total{result="ok|failed"}`; beside it, in place
 of a proxy of its own, the answers that it gave. Both are always fast and never count as requests. A request
-that comes before readiness gets 503. SIGTERM drains: readiness fails, requests are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at
-most `--drain-limit` seconds; then the process exits with 0. A second SIGTERM exits at once.
+that comes before readiness gets 503. SIGTERM drains: readiness fails, requests are served until none has come
+for `--drain-quiet` seconds (so the traffic has been taken away), at most `--drain-limit` seconds; then the
+process exits with 0. A second SIGTERM exits at once.
 
 Plain asyncio, no web framework: hundreds of requests per second must cost a few percent of one core.
 """

@@ -25,6 +25,7 @@ from tests.app.metrics_world import (
     collector_for,
     evaluated,
     look,
+    pod_of,
     request_labels,
 )
 
@@ -39,8 +40,12 @@ def with_orders(world: MetricsWorld) -> None:
     bad = request_labels(code="503", destination_service=OTHER_HOST)
     fast, every = (bucket_labels(le, destination_service=OTHER_HOST) for le in ("500", "+Inf"))
     gateway = "10.1.1.1:15020"
+    own = {**stable, "reporter": "destination"}
     for at in (-11, -6, -1):
         world.scrape(at, [(stable, 800 + at)], started_at=-5000, client=gateway)
+        for number, requests in ((0, 3), (1, 7)):
+            pod, address = pod_of("checkout", number), f"10.1.2.{number}:15020"
+            world.scrape(at, [(own, requests * (at + 11) / 5)], started_at=-5000, client=address, pod=pod)
     # No scrape at 4: the canary's first five errors, four of them slow, show at 9.
     world.scrape(9, [(stable, 840), (bad, 5), (fast, 1), (every, 5)], started_at=-5000, client=gateway)
     world.scrape(14, [(stable, 3), (bad, 9), (fast, 9), (every, 9)], started_at=12, client=gateway)
@@ -116,6 +121,20 @@ def test_one_look_serves_releases_of_several_services(
     for target in (TARGET, ORDERS):
         alone = look(stored_collector(metrics, source), metrics, 17, target)
         assert together.measurements(target.key, target.release, EPOCH).windows == alone.windows
+
+
+def test_history_is_what_was_before_the_release_with_stables_pods_told_apart(
+    world: tuple[MetricsWorld, Counts], source: PrometheusSource
+) -> None:
+    metrics, _ = world
+    beginning = replace(ORDERS, history_until=EPOCH)
+    stored = look(stored_collector(metrics, source), metrics, 17, beginning).history
+    assert stored == look(collector_for(metrics), metrics, 17, beginning).history
+    assert stored is not None
+    assert [_span(each) for each in stored] == [(-3600, -10), (-10, 0)]
+    assert stored[1].counts["errors"].stable == Counts(10, 0)
+    parts = stored[1].stable_parts["errors"]
+    assert sorted(part.requests for part in parts if part.requests) == [6, 14]
 
 
 def test_a_bound_between_two_edges_is_refused_with_the_edges_that_there_are(

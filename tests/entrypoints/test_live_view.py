@@ -62,7 +62,7 @@ def test_observed_share_is_one_of_requests_however_many_events_a_template_counts
 def test_a_template_objective_reads_by_its_name_and_never_as_requests_or_an_error_rate():
     payments = live_view(PAID, 10, NOW).objectives[2]
     assert payments.subject == "payments"
-    assert str(payments.canary) == "0.3 % [0.08, 0.8] (12 of 4000)"
+    assert str(payments.canary) == "0.3 % [0.05, 0.9] (12 of 4000)"
     assert "payments: canary 0.3 %" in plain_line(live_view(PAID, 10, NOW))
     row = drawn(PAID).split("payments")[1]
     assert "at most 0.5 %" in row

@@ -138,7 +138,7 @@ def test_service_in_detail_has_steps_objectives_evidence_and_history(page: Page)
         "wanted 10 %, observed 10.0 % of requests in this step",
         SUSPECTED.message,
         "next step 2 of 3 (50 %), in 30s at the earliest",
-        "error rate,at most 1.0 % canary 2.0 % [0.3, 6.2] above the bound 6 of 300",
+        "error rate,at most 1.0 % canary 2.0 % [0.2, 7.4] above the bound 6 of 300",
         "stable 0.2 % [0.03, 0.8] 6 of 2700 stable 35 %",
         "requests slower than 500 ms,at most 1.0 %",
         "errors/stable1.6635%6counts",

@@ -44,5 +44,5 @@ def test_a_breach_is_red_on_a_terminal_unless_no_color_is_set(shop, environment,
     shop.begin(CONVICTED)
     kubeconfig = f"--kubeconfig={shop.server.kubeconfig}"
     text = on_a_terminal([kubeconfig, "status", "myapp", "-n", shop.namespace], **environment)
-    assert "20.0 % [12.8, 28.8] (60 of 300)" in text
+    assert "20.0 % [11.6, 30.7] (60 of 300)" in text
     assert ("\x1b[31m" in text or "\x1b[1;31m" in text) == is_red

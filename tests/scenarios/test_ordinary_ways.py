@@ -4,7 +4,7 @@ import pytest
 
 from canary.adapters.kube.releases import Wish
 from canary.domain.plan import Gate
-from canary.domain.release import Phase
+from canary.domain.release import Phase, Release
 from canary.domain.verdict import Reason
 from canary.sandbox.showcase import CANARY, SERVICE
 from tests.scenarios.shop import Json, Shop
@@ -38,6 +38,15 @@ def test_a_healthy_release_goes_through_its_steps_and_is_promoted(shop: Shop) ->
     assert without_weights(shop.virtual_service()) == without_weights(before)
     shop.wait_for_event("Succeeded", "is stable now")
     assert shop.statuses() == {200}
+    assert_that_it_learned_from_stables_pods(ended.release)
+
+
+def assert_that_it_learned_from_stables_pods(release: Release) -> None:
+    """What was before the release was asked for, and how errors come is learned pod by pod."""
+    evidence = release.evidence
+    assert evidence.history_until is not None
+    of_two_minutes = evidence.dispersion["error-rate"][-1]
+    assert sum(part.requests for part in of_two_minutes.parts) > 0
 
 
 def test_a_canary_with_errors_is_rolled_back_and_tried_again_only_when_asked(shop: Shop) -> None:
