@@ -53,10 +53,10 @@ def drain_is_over(release: Release, observation: Observation, now: float) -> boo
     return now - quiet.since > release.plan.drain_seconds + SCALE_DOWN_PATIENCE_SECONDS
 
 
-def with_word_of_drain(release: Release, observation: Observation) -> Release:
-    """Say so in the message while the canary's pods stay because they still get requests."""
+def with_word_of_drain(release: Release, observation: Observation, now: float) -> Release:
+    """Say so in the message when the canary's pods stay longer because they still get requests."""
     cause = release.message.split(LINGERS)[0]
-    lingers = _quiet(release, observation).is_over is False
+    lingers = _has_waited(release, 0.0, now) and _quiet(release, observation).is_over is False
     return replace(release, message=f"{cause}{LINGERS}" if lingers else cause)
 
 

@@ -49,6 +49,6 @@ def advance_promotion(release: Release, observation: Observation, now: float) ->
                 # Somebody gave the canary weight again: its pods may not go before that is gone.
                 return release.at(Stage.RETURNING, now)
             if not drain_is_over(release, observation, now):
-                return with_word_of_drain(release, observation)
+                return with_word_of_drain(release, observation, now)
             message = f"revision {release.revision} is stable now"
             return release.to(Phase.SUCCEEDED, Reason.PROMOTED, message, now)

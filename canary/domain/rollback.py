@@ -177,7 +177,7 @@ def advance_rollback(release: Release, observation: Observation, now: float) -> 
             if observation.routes.max_canary_percent > 0:
                 # Somebody gave the canary weight again: its pods may not go before that is gone.
                 return release.at(Stage.RETURNING, now)
-            told = with_word_of_drain(release, observation)
+            told = with_word_of_drain(release, observation, now)
             return _finish(told, now) if drain_is_over(release, observation, now) else told
 
 

@@ -13,7 +13,7 @@ from canary.domain.dispersion import UNKNOWN, Block, dispersion_of, learn, nothi
 from canary.domain.hypotheses import dispersion_for
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, Window
 from canary.domain.sequential import Dispersion, Hypothesis, bet, log_factor
-from tests.domain.measured import ERRORS, PLAN, counts
+from tests.domain.measured import ERRORS, PLAN, Stretch, Traffic, counts, windows_until_fail
 
 HOUR = 3600
 Pods = tuple[Counts, ...]
@@ -154,3 +154,18 @@ def test_a_history_that_is_empty_is_not_asked_for_again() -> None:
     assert evidence.history_until is not None
     assert dispersion_for(ERRORS.name, evidence).canary == UNKNOWN
     assert with_history(new_evidence(600.0), None, PLAN).history_until is None
+
+
+def test_a_fifth_of_requests_failing_is_found_sooner_when_it_is_known_how_errors_come() -> None:
+    traffic = Traffic(10, 90, canary_rate=0.2, stable_rate=0.002)
+    healthy = Traffic(10, 90, canary_rate=0.002, stable_rate=0.002)
+    found: list[int] = []
+    for seed in range(15):
+        stretch = Stretch()
+        past = [
+            Measurement(Window(float(at - HOUR), at - HOUR + 1.0), {ERRORS.name: seen})
+            for at, seen in enumerate(healthy.windows(HOUR, seed))
+        ]
+        stretch.evidence = with_history(stretch.evidence, past, PLAN)
+        found.append(windows_until_fail(stretch, traffic.windows(60, seed)) or 99)
+    assert sorted(found)[7] <= 4
