@@ -12,10 +12,10 @@ FAST_WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-image test-cluster test-mesh check format docs lock sbom audit bench bench-mesh clean
+.PHONY: help demo test test-slow test-image test-cluster test-mesh check format docs lock sbom audit bench-detection bench-mesh clean
 
 help: ## Show what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.sandbox ## Three releases on real traffic, in under three minutes (ARGS=--fast, --keep, ...)
 	@scripts/install-prometheus
@@ -65,8 +65,8 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 	@$(BIN)/python charts/generate.py
 	@$(BIN)/python -m tests.chart.permissions
 
-bench: $(VENV)/.dev ## How fast bad canaries are found, how often good ones are, what a fold costs
-	@$(BIN)/python benchmarks/detection.py
+bench-detection: $(VENV)/.bench ## False rollbacks and detection beside the rules of today (ARGS=--quick, --plots DIRECTORY)
+	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
 sbom: $(VENV)/.dev ## Write dist/canary.cdx.json, the bill of materials of the image (CycloneDX)
 	@$(BIN)/python -m requirements.sbom dist/canary.cdx.json
@@ -79,6 +79,7 @@ lock: $(VENV)/.dev ## Upgrade the lock files on purpose
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements/dev.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra sandbox $(LOCK) -c requirements/dev.lock -o requirements/sandbox.lock
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.lock -o requirements/core.lock
+	@$(BIN)/uv pip compile --group bench $(LOCK) -o requirements/bench.lock
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 $(BIN)/python:
@@ -93,6 +94,11 @@ $(VENV)/.sandbox: $(BIN)/python requirements/sandbox.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.sandbox requirements/dev.lock
 	@echo "installing the development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.sandbox requirements/bench.lock
+	@echo "installing what the benchmarks need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
 
 clean: ## Remove the virtual environment and every cache

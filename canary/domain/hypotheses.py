@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from canary.domain.dispersion import UNKNOWN, dispersion_of
 from canary.domain.evidence import Evidence, MixtureState
@@ -78,22 +79,37 @@ def test_name(subject: str, doubt: Doubt) -> str:
 def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
     """Return every test of a release under ``plan``."""
     errors = _error_objective(plan)
-    convicting = 2 * len(plan.objectives) + (1 if errors else 0)
+    return _tests(
+        tuple((item.name, item.max_bad_ratio) for item in plan.objectives),
+        errors.max_bad_ratio if errors is not None else None,
+        plan.tolerance,
+        plan.false_rollback_budget,
+        max(2, math.ceil(plan.deadline_seconds / window_seconds)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _tests(
+    bounds: tuple[tuple[str, float], ...],
+    bound_of_lost: float | None,
+    tolerance: float,
+    alpha: float,
+    horizon_windows: int,
+) -> tuple[PlannedTest, ...]:
+    """They are asked for at every window of every release, and plans are few."""
+    convicting = 2 * len(bounds) + (bound_of_lost is not None)
     if convicting == 0:
         return ()
     weight = 1.0 / convicting
-    alpha = plan.false_rollback_budget
-    horizon = max(2, math.ceil(plan.deadline_seconds / window_seconds))
-    budget = Budget(alpha, weight, horizon)
+    budget = Budget(alpha, weight, horizon_windows)
     tests = []
-    for item in plan.objectives:
-        against_bound = objective_test(item.max_bad_ratio, budget)
-        tests.append(PlannedTest(item.name, Doubt.STABLE_HEALTH, 0.0, against_bound))
-        tests.append(PlannedTest(item.name, Doubt.OBJECTIVE, weight, against_bound))
-        against_stable = comparison_test(plan.tolerance, budget)
-        tests.append(PlannedTest(item.name, Doubt.COMPARISON, weight, against_stable))
-    if errors:
-        never_arrived = objective_test(errors.max_bad_ratio, budget)
+    for name, bound in bounds:
+        against_bound = objective_test(bound, budget)
+        tests.append(PlannedTest(name, Doubt.STABLE_HEALTH, 0.0, against_bound))
+        tests.append(PlannedTest(name, Doubt.OBJECTIVE, weight, against_bound))
+        tests.append(PlannedTest(name, Doubt.COMPARISON, weight, comparison_test(tolerance, budget)))
+    if bound_of_lost is not None:
+        never_arrived = objective_test(bound_of_lost, budget)
         tests.append(PlannedTest(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived))
     return tuple(tests)
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "HEALTHY", "PODS", "Fault", "Setting", "World", "faulty", "healthy"]
+__all__ = ["FAULTS", "HEALTHY", "PODS", "Fault", "Found", "Setting", "World", "faulty", "healthy"]
 
 PODS: Final = 10
 """The canary's comes last."""
@@ -42,6 +42,14 @@ class World:
 
     requests: Numbers
     bad: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """When a canary was convicted, seconds since it got its first request, and what had failed by then."""
+
+    second: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
