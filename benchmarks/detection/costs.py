@@ -31,7 +31,7 @@ def fold_milliseconds() -> float:
         windows = [_window(draw, second) for _ in range(RELEASES)]
         begun = time.perf_counter()
         releases = [
-            fold(evidence, window, plan, window_seconds=1.0, step_since=0.0)
+            fold(evidence, window, plan, window_seconds=1.0, step_index=0, step_since=0.0)
             for evidence, window in zip(releases, windows, strict=True)
         ]
         best = min(best, time.perf_counter() - begun)

@@ -45,7 +45,9 @@ class Ours:
             evidence = with_history(evidence, tuple(past), PLAN)
         for measurement in self._measured(world, self.window, before, len(world.requests)):
             failed += measurement.counts[NAME].canary.bad
-            evidence = fold(evidence, measurement, PLAN, window_seconds=float(self.window), step_since=start)
+            evidence = fold(
+                evidence, measurement, PLAN, window_seconds=float(self.window), step_index=0, step_since=start
+            )
             weighed = weigh(evidence, PLAN, float(self.window))
             if weighed.log_evidence >= weighed.log_threshold:
                 return Found(int(measurement.window.end - start), failed)

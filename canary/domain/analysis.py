@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from canary.domain import dispersion, sentences
+from canary.domain.assurance import fold_assurance, missing
 from canary.domain.conviction import convict, find, weigh
 from canary.domain.dispersion import Block
 from canary.domain.evidence import Evidence, MixtureState
@@ -52,7 +53,14 @@ def start_step(evidence: Evidence) -> Evidence:
         # An old alarm about stable must not mute a step in which stable has no more requests to end it.
         if not name.endswith(f"/{Doubt.STABLE_HEALTH}")
     }
-    return replace(evidence, tests=tests, step_counts={}, step_unattributed=NOTHING, split_doubt=None)
+    return replace(
+        evidence,
+        tests=tests,
+        step_counts={},
+        step_assurance={},
+        step_unattributed=NOTHING,
+        split_doubt=None,
+    )
 
 
 def with_no_data(evidence: Evidence, no_data: NoData | None) -> Evidence:
@@ -73,6 +81,7 @@ def fold(
     plan: Plan,
     *,
     window_seconds: float,
+    step_index: int,
     step_since: float,
 ) -> Evidence:
     """Return the evidence after one more window; unchanged when the window is not wholly a new one.
@@ -97,6 +106,9 @@ def fold(
         tests=_bet(evidence, measurement, plan, window_seconds),
         dispersion=_learned(evidence.dispersion, measurement, plan),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
+        step_assurance=(
+            fold_assurance(evidence, measurement, plan, step_index) if in_step else evidence.step_assurance
+        ),
         release_counts=_added(evidence.release_counts, counted),
         step_unattributed=evidence.step_unattributed + measurement.unattributed,
         last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
@@ -234,6 +246,7 @@ def _held(case: _Case) -> _Answer | None:
         or _baking(case)
         or _without_requests(case)
         or _under_suspicion(case)
+        or _not_shown(case)
     )
 
 
@@ -303,6 +316,16 @@ def _under_suspicion(case: _Case) -> _Answer | None:
     worst = max(case.findings, key=lambda finding: max(finding.log_evidence_slo, finding.log_evidence_stable))
     sentence = sentences.under_suspicion(worst, case.log_evidence, case.log_threshold)
     return _Answer(Outcome.HOLD, Reason.SUSPICION, sentence, worst.objective)
+
+
+def _not_shown(case: _Case) -> _Answer | None:
+    """Hold where the plan asks for evidence that going on is safe, and there is not enough of it yet."""
+    lacking = missing(case.evidence, case.plan, case.progress.step_index)
+    if lacking is None:
+        return None
+    finding = next(item for item in case.findings if item.objective == lacking.objective)
+    sentence = sentences.not_shown(case.progress, finding, lacking)
+    return _Answer(Outcome.HOLD, Reason.NOT_SHOWN_SAFE, sentence, lacking.objective)
 
 
 def _in_step(case: _Case, objective: str) -> ArmCounts:

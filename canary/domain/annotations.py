@@ -15,6 +15,7 @@ from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import (
     ERROR_RATE,
     LATENCY,
+    EvidenceRule,
     Objective,
     ObjectiveKind,
     OnNoData,
@@ -144,7 +145,6 @@ def parse_plan(
     policies = tuple(item for item in (policy, provided.defaults) if isinstance(item, Policy))
     reader = _Reader(annotations, policies)
     reader.value(known.ENABLED)
-    reader.value(known.EVIDENCE)
     named = reader.value(known.POLICY)
     objectives, problems = _objectives(reader, policies, provided)
     plan = Plan(
@@ -156,6 +156,9 @@ def parse_plan(
         tolerance=reader.value(known.TOLERANCE) or 1.0,
         min_requests=reader.value(known.MIN_REQUESTS) or 1,
         false_rollback_budget=reader.value(known.FALSE_ROLLBACK_BUDGET) or 0.01,
+        evidence=reader.value(known.EVIDENCE) or EvidenceRule.BAKE,
+        blast_radius_budget=reader.value(known.BLAST_RADIUS_BUDGET) or 0.005,
+        false_promotion_budget=reader.value(known.FALSE_PROMOTION_BUDGET) or 0.01,
         gates=reader.value(known.GATES) or frozenset(),
         deadline_seconds=reader.value(known.DEADLINE) or 0.0,
         on_no_data=reader.value(known.ON_NO_DATA) or OnNoData.HOLD,

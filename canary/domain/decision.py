@@ -76,6 +76,7 @@ def _learn(release: Release, observation: Observation, now: float) -> Release:
             _without_losses_of_others(release, observation, measurement),
             release.plan,
             window_seconds=release.window_seconds,
+            step_index=release.step,
             step_since=release.step_since,
         )
     release = replace(release, evidence=with_no_data(evidence, observation.no_data))

@@ -50,6 +50,8 @@ class Evidence:
     """By objective: counts since the present step began."""
     release_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: counts since the release began."""
+    step_assurance: Mapping[str, MixtureState] = field(default_factory=dict)
+    """By objective: the bets of this step that going on is safe; for plans that ask for it."""
     step_unattributed: Counts = NOTHING
     """All requests, and those that reached no workload, in the windows that were folded since then."""
     split_before: Counts = NOTHING

@@ -15,6 +15,7 @@ __all__ = [
     "LATENCY",
     "TAKEN_NAMES",
     "UNATTRIBUTED",
+    "EvidenceRule",
     "Gate",
     "Objective",
     "ObjectiveKind",
@@ -91,6 +92,15 @@ class Gate(StrEnum):
     PROMOTION = "promotion"
 
 
+class EvidenceRule(StrEnum):
+    """What a step must show to pass."""
+
+    BAKE = "bake"
+    """It lasted its time, had enough requests, and nothing speaks against the canary."""
+    BUDGET = "budget"
+    """Also, that going on risks no more of all requests than the blast radius budget."""
+
+
 class OnNoData(StrEnum):
     """What a deadline makes of a release that lacks evidence."""
 
@@ -141,6 +151,11 @@ class Plan:
     """The least number of canary requests that a step must have seen before it can pass."""
     false_rollback_budget: float = 0.01
     """Alpha: the chance, per release, of rolling back a canary that is not worse than allowed."""
+    evidence: EvidenceRule = EvidenceRule.BAKE
+    blast_radius_budget: float = 0.005
+    """The share of all requests of the service that may fail because of the canary after the next step."""
+    false_promotion_budget: float = 0.01
+    """Beta: the chance, per step, of passing a canary that costs more than that."""
     gates: frozenset[Gate] = frozenset()
     deadline_seconds: float = 3600.0
     on_no_data: OnNoData = OnNoData.HOLD

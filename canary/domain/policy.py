@@ -14,7 +14,7 @@ from typing import Final
 from canary.domain.duration import parse_duration
 from canary.domain.errors import Problem
 from canary.domain.metric_template import MetricTemplate
-from canary.domain.plan import TAKEN_NAMES, Gate, Objective, ObjectiveKind, OnNoData
+from canary.domain.plan import TAKEN_NAMES, EvidenceRule, Gate, Objective, ObjectiveKind, OnNoData
 from canary.domain.wishes import NONE, bounded_percentage, latency, quote, suggestion
 
 __all__ = [
@@ -90,7 +90,9 @@ class PolicySpec:
     tolerance: str | None = None
     min_requests: int | None = None
     false_rollback_budget: str | None = None
-    evidence: str | None = None
+    evidence: EvidenceRule | None = None
+    blast_radius_budget: str | None = None
+    false_promotion_budget: str | None = None
     gates: frozenset[Gate] | None = None
     deadline: str | None = None
     on_no_data: OnNoData | None = None

@@ -11,11 +11,13 @@ from canary.domain.plan import Gate, PolicyRef, RouteRef, Step
 from canary.domain.wishes import Parser
 
 __all__ = [
+    "BLAST_RADIUS_BUDGET",
     "CANARY",
     "DEADLINE",
     "DRAIN",
     "ENABLED",
     "EVIDENCE",
+    "FALSE_PROMOTION_BUDGET",
     "FALSE_ROLLBACK_BUDGET",
     "GATES",
     "INTERVAL",
@@ -149,11 +151,29 @@ FALSE_ROLLBACK_BUDGET: Final = Annotation(
 )
 EVIDENCE: Final = Annotation(
     "evidence",
-    "What a step must show to pass. bake: it lasted its time, had enough requests, and nothing failed it.",
-    "bake",
-    "bake",
+    "What a step must show to pass. bake: it lasted its time, had enough requests, and nothing speaks "
+    "against the canary. budget: also, that at the next weight it costs no more than blast-radius-budget.",
+    "bake or budget",
+    "budget",
     wishes.evidence_rule,
     default="bake",
+)
+BLAST_RADIUS_BUDGET: Final = Annotation(
+    "blast-radius-budget",
+    "With evidence budget: the largest share of all the service's requests that may go bad because of the "
+    "canary once it has the next step's weight.",
+    "percentage from 0.001 to 50",
+    "0.2%",
+    wishes.blast_radius,
+    default="0.5%",
+)
+FALSE_PROMOTION_BUDGET: Final = Annotation(
+    "false-promotion-budget",
+    "With evidence budget: the largest chance, per step, of passing a canary that costs more than that.",
+    "percentage from 0.0001 to 10",
+    "0.1%",
+    wishes.budget,
+    default="1%",
 )
 GATES: Final[Annotation[frozenset[Gate]]] = Annotation(
     "gates",
@@ -224,6 +244,8 @@ REFERENCE: Final[tuple[Annotation[object], ...]] = (
     MIN_REQUESTS,
     FALSE_ROLLBACK_BUDGET,
     EVIDENCE,
+    BLAST_RADIUS_BUDGET,
+    FALSE_PROMOTION_BUDGET,
     GATES,
     DEADLINE,
     ON_NO_DATA,

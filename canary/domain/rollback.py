@@ -34,6 +34,7 @@ LACK_OF_EVIDENCE = frozenset(
         Reason.NO_TRAFFIC,
         Reason.TOO_FEW_REQUESTS,
         Reason.SUSPICION,
+        Reason.NOT_SHOWN_SAFE,
         Reason.SPLIT_NOT_OBSERVED,
     }
 )

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from canary.domain.assurance import Missing, next_weight
 from canary.domain.duration import format_duration
 from canary.domain.evidence import SplitDoubt
 from canary.domain.measurement import Counts, NoData
-from canary.domain.plan import ObjectiveKind, OnNoData, Plan
+from canary.domain.plan import EvidenceRule, ObjectiveKind, OnNoData, Plan
 from canary.domain.verdict import Finding, Interval
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "no_data",
     "no_stable_traffic",
     "no_traffic",
+    "not_shown",
     "nothing_measured",
     "one_in",
     "percent",
@@ -197,12 +199,45 @@ def under_suspicion(finding: Finding, log_evidence: float, log_threshold: float)
     )
 
 
+def not_shown(progress: Progress, finding: Finding, lacking: Missing) -> str:
+    """Hold: it is not shown yet that going on is safe."""
+    plan = progress.plan
+    going_on = f"{next_weight(plan, progress.step_index)} %"
+    way = max(0.0, 100.0 * lacking.log_evidence / lacking.log_threshold)
+    requests = finding.canary.requests
+    if lacking.requests is None:
+        wait = "as things are, no number of requests would show it"
+    else:
+        number = math.ceil(lacking.requests)
+        rate = requests / progress.measured_seconds if progress.measured_seconds > 0 else 0.0
+        soon = (
+            f", about {format_duration(math.ceil(number / rate))} at the present {rate:.2g}/s" if rate else ""
+        )
+        wait = f"about {number} more canary {_events(finding.kind)} are needed{soon}"
+    return (
+        f"HOLD {subject_of(finding)}: {_both(finding)}. {progress} goes on to {going_on} when it is shown "
+        f"that the canary's share exceeds stable's by less than {percent(lacking.excess)}, which is "
+        f"{percent(plan.blast_radius_budget)} of all requests then; that is {way:.0f} % shown, and {wait}."
+    )
+
+
 def baked(progress: Progress, findings: Sequence[Finding]) -> str:
     """Pass: nothing was found against the canary, and enough was measured to have found it."""
     numbers = "; ".join(f"{subject_of(finding)}: {_both(finding)}" for finding in findings)
     return (
         f"PASS {progress}: {numbers or 'no objectives'}. Measured for {format_duration(_whole(progress))}; "
-        "nothing found against the canary."
+        f"nothing found against the canary{_shown(progress)}."
+    )
+
+
+def _shown(progress: Progress) -> str:
+    plan = progress.plan
+    if plan.evidence is not EvidenceRule.BUDGET or not plan.objectives:
+        return ""
+    return (
+        f", and shown that at {next_weight(plan, progress.step_index)} % it costs less than "
+        f"{percent(plan.blast_radius_budget)} of all requests (wrong in at most "
+        f"{percent(plan.false_promotion_budget)} of steps)"
     )
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     UNATTRIBUTED_ERRORS = "UnattributedErrors"
     SUSPICION = "Suspicion"
     TOO_FEW_REQUESTS = "TooFewRequests"
+    NOT_SHOWN_SAFE = "NotShownSafe"
     NO_TRAFFIC = "NoTraffic"
     NO_DATA = "NoData"
     SHARED_TROUBLE = "SharedTrouble"

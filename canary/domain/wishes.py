@@ -13,10 +13,11 @@ from itertools import pairwise
 from typing import Final, TypeVar
 
 from canary.domain.duration import format_duration, parse_duration
-from canary.domain.plan import Gate, OnNoData, PolicyRef, RouteRef, Step
+from canary.domain.plan import EvidenceRule, Gate, OnNoData, PolicyRef, RouteRef, Step
 
 __all__ = [
     "Parser",
+    "blast_radius",
     "boolean",
     "bounded_percentage",
     "budget",
@@ -175,6 +176,14 @@ def budget(text: str) -> float:
     return fraction
 
 
+def blast_radius(text: str) -> float:
+    """Read a share of all requests, at most 50 %, as a fraction."""
+    fraction = _percentage(text, example="0.5%")
+    if not 0.000_01 <= fraction <= 0.5:
+        raise ValueError('write a percentage from 0.001 to 50, such as "0.5%"')
+    return fraction
+
+
 def _percentage(text: str, example: str) -> float:
     if _NUMBER.fullmatch(text):
         meant = 100 * float(text) if 0 < float(text) < 1 else float(text)
@@ -225,11 +234,9 @@ def request_count(text: str) -> int:
     return int(text)
 
 
-def evidence_rule(text: str) -> str:
-    """Read the rule by which steps pass; there is one so far."""
-    if text != "bake":
-        raise ValueError('write "bake", the only rule that is supported, or nothing')
-    return text
+def evidence_rule(text: str) -> EvidenceRule:
+    """Read the rule by which steps pass."""
+    return _choice(text, EvidenceRule)
 
 
 def gates(text: str) -> frozenset[Gate]:

@@ -1,6 +1,7 @@
 """``canaryctl explain``: everything that a verdict rests on, in text that can be pasted anywhere. Pure."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 from canary.adapters.istio.objects import Home
 from canary.adapters.kube.wire import format_time, to_wire
 from canary.app.ports import StoredRelease
+from canary.domain.assurance import excess_allowed, log_assured, next_weight
 from canary.domain.conviction import weigh
 from canary.domain.observation import Requests
+from canary.domain.plan import EvidenceRule
 from canary.domain.release import Release
 from canary.domain.sentences import percent
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
@@ -29,6 +32,7 @@ __all__ = [
     "windows_in_words",
 ]
 
+ASSURANCE_HEADER = ("OBJECTIVE", "LN(E)", "SHOWN")
 EVIDENCE_HEADER = ("TEST", "LN(w*E)", "OF THE WAY", "WINDOWS", "NOW")
 
 Json = dict[str, Any]
@@ -56,6 +60,7 @@ def explain_text(explanation: Explanation) -> str:
         _summary(explanation),
         ("Objectives, counted since this step began", _objectives(explanation)),
         ("Evidence against the canary", _evidence(explanation.stored.release)),
+        ("Evidence that going on is safe", _assurance(explanation.stored.release)),
         ("Dispersion of stable's bad requests", dispersion_in_words(explanation.stored.release)),
         ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
@@ -94,6 +99,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "live": to_wire(explanation.view),
         "verdict": to_wire(release.verdict) if release.verdict is not None else None,
         "evidence": {"log": weighed.log_evidence, "logThreshold": weighed.log_threshold, "tests": tests},
+        "assurance": _assurance_document(release),
         "windows": {
             "seconds": release.window_seconds,
             "since": format_time(release.step_since),
@@ -208,6 +214,35 @@ def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
         now = "counts" if name in counted else "muted: stable is in trouble itself"
         rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
     return tuple(rows)
+
+
+def _assurance(release: Release) -> str:
+    asked = _assurance_document(release)
+    if asked is None:
+        return ""
+    threshold = asked["logThreshold"]
+    rows = [
+        (name, f"{log:.2f}", f"{percent_of_threshold(log, threshold)}%")
+        for name, log in asked["logEvidence"].items()
+    ]
+    return (
+        f"to go on to {asked['nextWeight']} %, the canary's share must be shown to exceed stable's by less "
+        f"than {percent(asked['excess'])}\n{table(ASSURANCE_HEADER, rows)}"
+    )
+
+
+def _assurance_document(release: Release) -> Json | None:
+    """What the step must show before it is left; None where the plan does not ask for it."""
+    if release.plan.evidence is not EvidenceRule.BUDGET or release.phase.is_terminal:
+        return None
+    return {
+        "nextWeight": next_weight(release.plan, release.step),
+        "excess": excess_allowed(release.plan, release.step),
+        "logThreshold": -math.log(release.plan.false_promotion_budget),
+        "logEvidence": {
+            item.name: log_assured(release.evidence, item.name) for item in release.plan.objectives
+        },
+    }
 
 
 def dispersion_in_words(release: Release) -> str:

@@ -1,7 +1,7 @@
 """A plan in words: what was asked of a release, wherever it was written. Pure."""
 
 from canary.domain.duration import format_duration
-from canary.domain.plan import OnNoData, Plan
+from canary.domain.plan import EvidenceRule, OnNoData, Plan
 from canary.domain.sentences import percent
 
 __all__ = ["plan_in_words"]
@@ -17,6 +17,11 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
         f"false rollbacks in at most {percent(plan.false_rollback_budget)} of releases",
         f"deadline {format_duration(plan.deadline_seconds)}; if evidence is lacking then, {end}",
     ]
+    if plan.evidence is EvidenceRule.BUDGET:
+        lines.append(
+            f"each step shows that the next costs less than {percent(plan.blast_radius_budget)} of all "
+            f"requests, wrong in at most {percent(plan.false_promotion_budget)} of steps"
+        )
     if plan.gates:
         lines.append(f"a person approves: {', '.join(sorted(gate.value for gate in plan.gates))}")
     if plan.virtual_services:

@@ -54,6 +54,7 @@ class Stretch:
             measurement,
             self.plan,
             window_seconds=self.window_seconds,
+            step_index=self.step_index,
             step_since=self.step_since,
         )
         return self.judge()

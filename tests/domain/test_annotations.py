@@ -180,7 +180,7 @@ def test_all_problems_are_told_at_once():
         ("min-requests", "1.5", "whole number"),
         ("false-rollback-budget", "20%", "from 0.0001 to 10"),
         ("false-rollback-budget", "0%", "from 0.0001 to 10"),
-        ("evidence", "sequential", 'write "bake", the only rule that is supported'),
+        ("evidence", "sequential", 'write "bake" or "budget"'),
         ("gates", "promotoin", 'did you mean "promotion"?'),
         ("gates", "", '"first-step" or "promotion"'),
         ("deadline", "0s", "from 1s to 720h"),

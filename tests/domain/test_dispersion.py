@@ -116,9 +116,11 @@ def test_a_windows_own_errors_do_not_decide_how_it_is_bet_on() -> None:
     """Else a burst of both arms would excuse itself, and the bound on false alarms would not hold."""
     evidence = new_evidence(0.0)
     for second in range(25):
-        evidence = fold(evidence, measurement(second, 0, 1), PLAN, window_seconds=1.0, step_since=0.0)
+        evidence = fold(
+            evidence, measurement(second, 0, 1), PLAN, window_seconds=1.0, step_index=0, step_since=0.0
+        )
     calm, burst = (
-        fold(evidence, measurement(25, 1, stable_bad), PLAN, window_seconds=1.0, step_since=0.0)
+        fold(evidence, measurement(25, 1, stable_bad), PLAN, window_seconds=1.0, step_index=0, step_since=0.0)
         for stable_bad in (0, 40)
     )
     assert calm.tests["errors/slo"] == burst.tests["errors/slo"]
@@ -128,7 +130,9 @@ def test_bursts_of_stable_make_the_next_bets_more_careful() -> None:
     evidence = new_evidence(0.0)
     for second in range(300):
         bad = 30 if second % 40 == 0 else 0
-        evidence = fold(evidence, measurement(second, 0, bad), PLAN, window_seconds=1.0, step_since=0.0)
+        evidence = fold(
+            evidence, measurement(second, 0, bad), PLAN, window_seconds=1.0, step_index=0, step_since=0.0
+        )
     assert dispersion_for(ERRORS.name, evidence).canary > 5.0
 
 
@@ -140,11 +144,11 @@ def test_history_teaches_the_same_whenever_it_comes_and_only_once(after: int) ->
     for number, each in enumerate(release):
         if number >= after:
             evidence = with_history(evidence, past, PLAN)
-        evidence = fold(evidence, each, PLAN, window_seconds=1.0, step_since=600.0)
+        evidence = fold(evidence, each, PLAN, window_seconds=1.0, step_index=0, step_since=600.0)
     evidence = with_history(evidence, past, PLAN)
     at_once = with_history(new_evidence(600.0), past, PLAN)
     for each in release:
-        at_once = fold(at_once, each, PLAN, window_seconds=1.0, step_since=600.0)
+        at_once = fold(at_once, each, PLAN, window_seconds=1.0, step_index=0, step_since=600.0)
     assert evidence.dispersion[ERRORS.name][0].learned == at_once.dispersion[ERRORS.name][0].learned
     assert evidence.history_until == at_once.history_until == 600.0
 

@@ -56,7 +56,7 @@ def judged(
     for number in range(windows):
         window = Window(since + number * WINDOW, since + (number + 1) * WINDOW)
         measured = Measurement(window, counts, Counts(10 * requests, 0))
-        evidence = fold(evidence, measured, plan, window_seconds=WINDOW, step_since=since)
+        evidence = fold(evidence, measured, plan, window_seconds=WINDOW, step_index=0, step_since=since)
     verdict = judge(evidence, plan, window_seconds=WINDOW, step_index=0, step_since=since, now=NOW)
     return evidence, verdict
 

@@ -8,7 +8,7 @@ from canary.adapters.istio.objects import Home
 from canary.app.ports import StoredRelease
 from canary.domain.measurement import NoData, NoDataReason
 from canary.domain.observation import Requests
-from canary.domain.plan import Gate
+from canary.domain.plan import EvidenceRule, Gate
 from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
 from canary.entrypoints.live_view import live_view
 from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, PAID, ROLLED_BACK, SUSPECTED
@@ -108,3 +108,12 @@ def test_who_asked_for_what_is_told_in_words():
 def test_every_moment_of_a_release_can_be_explained():
     for release in EVERY_MOMENT:
         assert f"Phase {release.phase.value}" in explained(release)
+
+
+def test_what_a_step_must_show_is_listed_where_the_plan_asks_for_it():
+    plan = replace(SUSPECTED.plan, evidence=EvidenceRule.BUDGET)
+    asked = " ".join(explained(replace(SUSPECTED, plan=plan)).split())
+    assert "to go on to 50 %, the canary's share must be shown to exceed stable's by less than 1.0 %" in asked
+    assert "OBJECTIVE LN(E) SHOWN errors 0.00 0% latency 0.00 0%" in asked
+    assert "each step shows that the next costs less than 0.5 % of all requests" in asked
+    assert "must be shown" not in explained(SUSPECTED)

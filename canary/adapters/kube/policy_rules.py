@@ -61,7 +61,9 @@ _SHAPES: Final[Mapping[str, Json]] = {
     "tolerance": {"maxLength": 24, "pattern": rf"^{_NUMBER}x$"},
     "minRequests": {"minimum": 1, "maximum": MOST_REQUESTS},
     "falseRollbackBudget": _PERCENTAGE,
-    "evidence": {"enum": ["bake"]},
+    "evidence": {},  # its type says all
+    "blastRadiusBudget": _PERCENTAGE,
+    "falsePromotionBudget": _PERCENTAGE,
     "gates": {"maxItems": 10},
     "deadline": DURATION,
     "onNoData": {},  # its type says all
