@@ -20,7 +20,7 @@ from canary.app.ports import MetricsUnavailable
 from canary.domain.measurement import NoData, NoDataReason
 from canary.entrypoints.clock import SystemClock
 from tests.adapters.prometheus_rig import FaultServer, Reply
-from tests.app.metrics_world import EPOCH, TARGET
+from tests.app.metrics_world import EPOCH, TARGET, request_labels
 
 JSON = {"Content-Type": "application/json"}
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -173,6 +173,23 @@ def test_the_query_is_in_the_body_with_an_explicit_time_and_a_timeout(server: Fa
         "time": ["1700000000.000"],
         "timeout": ["3000ms"],
     }
+
+
+def test_how_long_processes_live_is_asked_of_what_judges_and_not_of_every_pod(server: FaultServer) -> None:
+    found = [
+        {
+            "metric": {**request_labels("checkout", reporter=reporter), "job": "mesh", "instance": instance},
+            "values": [[EPOCH - 1, "7"]],
+        }
+        for reporter, instance in (("source", "gateway:15020"), ("destination", "pod:15020"))
+    ]
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": found}}
+    server.reply = Reply(body=json.dumps(answer).encode(), headers=JSON)
+    PrometheusSource(access_to(server), SystemClock()).fetch([TARGET], EPOCH, 10)
+    queries = [parse_qs(body)["query"][0] for _, _, body in server.requests]
+    assert [query.partition("{")[0] for query in queries] == ["istio_requests_total", ""]
+    assert 'instance="gateway:15020"' in queries[1]
+    assert "pod:15020" not in queries[1]
 
 
 def test_a_token_file_is_read_anew_for_each_query(server: FaultServer, tmp_path: Path) -> None:

@@ -49,6 +49,20 @@ def assert_that_it_learned_from_stables_pods(release: Release) -> None:
     assert sum(part.requests for part in of_two_minutes.parts) > 0
 
 
+def test_a_step_that_must_show_that_going_on_is_safe_is_held_until_it_has(shop: Shop) -> None:
+    """At 50 % of the requests a canary may cost 5 % of all: some eighty good answers show that it does not."""
+    shop.open("10@1s,50@1s", evidence="budget", blast_radius_budget="5%", min_requests="1")
+    shop.push("v2")
+    held = shop.wait_for(Phase.HELD, Reason.NOT_SHOWN_SAFE).release
+    assert "step 1 of 2 (10 %) goes on to 50 % when it is shown" in held.message
+    ended = shop.wait_for(Phase.SUCCEEDED).release
+    verdict = ended.verdict
+    assert verdict is not None
+    assert "shown that at 100 % it costs less than 5.0 % of all requests" in verdict.sentence
+    assert shop.version_of(SERVICE) == "v2"
+    assert shop.statuses() == {200}
+
+
 def test_a_canary_with_errors_is_rolled_back_and_tried_again_only_when_asked(shop: Shop) -> None:
     shop.open(STEPS)
     version = version_now(shop)

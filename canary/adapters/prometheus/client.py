@@ -62,7 +62,10 @@ class PrometheusSource:
         for some in _batches(targets, _TARGETS_PER_QUERY):
             for each in self._selectors(some).values():
                 found += self._matrix(promql.range_selector(each, range_seconds), at)
-        return (*found, *self._lives(found, at, range_seconds))
+        # Only what judges has to be exact; stable's pods may be many.
+        reporters = {each.reporter for each in targets}
+        judging = [each for each in found if each.labels.get("reporter", "") in {*reporters, ""}]
+        return (*found, *self._lives(judging, at, range_seconds))
 
     def bucket_edges(self, target: MetricTarget, at: float) -> tuple[float, ...]:
         """The edges (ms) that the histograms of the target's hosts have, in order, +Inf included."""
