@@ -20,8 +20,8 @@ BLIND_SECONDS = 15.0
 STILL_HEARD_SECONDS = 1800.0
 """How long to wait, after the drain, while the canary still gets requests."""
 LINGERS = (
-    "; the canary's pods stay, for they still get requests although no route gives them weight: have the "
-    "proxies heard of it (is istiod up)?"
+    " (the canary's pods stay, for they still get requests although no route gives them weight: have the "
+    "proxies heard of it, is istiod up?)"
 )
 
 
@@ -56,7 +56,7 @@ def drain_is_over(release: Release, observation: Observation, now: float) -> boo
 def with_word_of_drain(release: Release, observation: Observation, now: float) -> Release:
     """Say so in the message when the canary's pods stay longer because they still get requests."""
     cause = release.message.split(LINGERS)[0]
-    lingers = _has_waited(release, 0.0, now) and _quiet(release, observation).is_over is False
+    lingers = _has_waited(release, BLIND_SECONDS, now) and _quiet(release, observation).is_over is False
     return replace(release, message=f"{cause}{LINGERS}" if lingers else cause)
 
 

@@ -3,6 +3,7 @@
 Starts fast: a command's module, and with it the Kubernetes client, is loaded when the command is run.
 """
 
+import difflib
 import importlib
 import sys
 from pathlib import PurePath
@@ -10,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from canary import __version__
 from canary.app.errors import NotFound, Retryable, WorldError
 from canary.entrypoints.commands.options import EXIT_NOT_FOUND, CommandFailed, cluster_options
 
@@ -57,6 +59,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        close = difflib.get_close_matches(name, _COMMANDS, n=1)
+        if name not in _COMMANDS and close:
+            ctx.fail(f"No such command {name!r}: did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
@@ -81,6 +92,7 @@ class _Commands(click.Group):
             raise CommandFailed(str(error)) from error
 
 
+@click.version_option(__version__, message="canaryctl %(version)s")
 @click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @cluster_options
 def cli() -> None:

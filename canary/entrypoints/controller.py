@@ -76,7 +76,7 @@ def _run(settings: Settings) -> int:
         for server in servers.values():
             server.stop()
         wired.close()
-    log.info("ended", leadership="kept or released" if clean else "lost")
+    log.info("ended", leadership="not lost" if clean else "lost")
     return 0 if clean else EXIT_LOST_LEADERSHIP
 
 

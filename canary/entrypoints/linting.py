@@ -11,14 +11,14 @@ from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
 from canary.adapters.kube.policies import POLICY_KIND, understand
-from canary.adapters.kube.release_codec import GROUP
+from canary.adapters.kube.release_codec import API_VERSION, GROUP, KIND
 from canary.app.planning import plan_of
 from canary.app.ports import AnnotatedService, StoredPolicy
 from canary.domain.annotations import PREFIX, is_opted_in, policy_named_by, policy_problems
 from canary.domain.consent import SHARED_WITH, misread_consent
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
-from canary.domain.policy import Policy, PolicySpec, Provided
+from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
 from canary.domain.reference import ENABLED, POLICY, REFERENCE
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.linting_routes import surroundings_problems
@@ -27,6 +27,7 @@ from canary.entrypoints.manifests import Manifest
 __all__ = ["Finding", "Installation", "Severity", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
+_OURS: Final = frozenset({KIND, POLICY_KIND})
 _SHARED: Final = frozenset({"VirtualService", POLICY_KIND})
 """What another namespace may use with its owners' consent."""
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
@@ -72,6 +73,7 @@ def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Fin
     files = _Files(tuple(manifests), installation)
     found: list[Finding] = list(_policies_twice(manifests))
     for item in manifests:
+        found += _of_head(item)
         if item.is_a("", "Service"):
             found += _of_service(item, files)
         elif item.is_a(GROUP, POLICY_KIND):
@@ -134,10 +136,27 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
         problem = Problem(POLICY.key, f'"{named}", which is not among the files', remedy)
         yield _finding(item, problem, item.line_of_annotation(POLICY.key), Severity.WARNING)
     elif plan is not None:
+        yield from _by_our_own_defaults(item, service, files)
         yield from _of_place(item, files.installation.namespaces)
         domain = files.installation.cluster_domain
         for problem in surroundings_problems(files.manifests, service.key, plan, domain):
             yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
+
+
+def _by_our_own_defaults(item: Manifest, service: AnnotatedService, files: _Files) -> Iterator[Finding]:
+    """Where an administrator's defaults are not known, say what would be wrong if there were none."""
+    known = files.installation.provided
+    if known.defaults is not None:
+        return
+    try:
+        plan_of(service, files.policy, Provided(NOTHING_PROVIDED.defaults, known.templates))
+    except InvalidPlan as invalid:
+        for problem in invalid.problems:
+            remedy = (
+                f"{problem.remedy} (unless the controller's settings say otherwise: lint with --settings)"
+            )
+            told = Problem(problem.where, problem.found, remedy)
+            yield _finding(item, told, item.line_of_annotation(problem.where), Severity.WARNING)
 
 
 def _of_place(item: Manifest, namespaces: Sequence[str]) -> Iterator[Finding]:
@@ -145,6 +164,31 @@ def _of_place(item: Manifest, namespaces: Sequence[str]) -> Iterator[Finding]:
         remedy = f"the settings have the controller work in {', '.join(namespaces)} only"
         problem = Problem("namespace", quote(item.namespace), remedy)
         yield _finding(item, problem, item.line("metadata", "namespace"), Severity.WARNING)
+
+
+def _of_head(item: Manifest) -> Iterator[Finding]:
+    """Look at what an object says that it is: where that is not understood, nothing else is looked at."""
+    for part in ("apiVersion", "kind"):
+        if not isinstance(item.value.get(part), str):
+            message = f"{part} is missing: this is no Kubernetes object, and nothing in it was looked at"
+            yield Finding(item.file, item.line(part), Severity.WARNING, "", message)
+            return
+    version = item.value["apiVersion"]
+    if item.group == GROUP and item.kind not in _OURS:
+        close = suggestion(item.kind, sorted(_OURS))
+        remedy = f"did you mean {close}?" if close else f"{GROUP} has {' and '.join(sorted(_OURS))}"
+        yield _finding(item, Problem("kind", quote(item.kind), remedy), item.line("kind"))
+    elif item.group == GROUP and version != API_VERSION:
+        problem = Problem("apiVersion", quote(version), f"write {API_VERSION}")
+        yield _finding(item, problem, item.line("apiVersion"))
+    metadata = item.value.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict):
+        problem = Problem("metadata", quote(str(metadata)), "write a mapping with the object's name")
+        yield _finding(item, problem, item.line("metadata"))
+    elif annotations is not None and not isinstance(annotations, dict):
+        problem = Problem("metadata.annotations", quote(str(annotations)), "write a mapping of texts")
+        yield _finding(item, problem, item.line("metadata", "annotations"))
 
 
 def _policies_twice(manifests: Sequence[Manifest]) -> Iterator[Finding]:

@@ -134,6 +134,8 @@ def read_manifests(text: str, file: str, namespace: str) -> Iterator[Manifest]:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or "it is no text"
         words = f"the key {problem} a second time" if isinstance(exc, KeyTwice) else f"no YAML: {problem}"
+        if "{{" in text:
+            words += "; is this a Helm template? lint what `helm template` makes of it"
         raise UnreadableManifest(mark.line + 1 if mark is not None else 1, words) from exc
     except UnreadableManifest:
         raise

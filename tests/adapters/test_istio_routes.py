@@ -96,6 +96,13 @@ def test_labels_decide_and_not_the_subsets_names() -> None:
     assert routes.routes[0].split == Split(stable=10, canary=90)
 
 
+def test_a_subset_that_contradicts_its_services_selector_has_no_pods() -> None:
+    """Both must hold of a pod; Istio answers 503 there, so no weight may go that way."""
+    around = neighbourhood(services=[service(app="checkout", track="stable")])
+    (problem,) = found(virtual_service(split()), around=around).problems
+    assert "sends to stable only" in problem.found
+
+
 def test_subsets_with_any_name_are_understood() -> None:
     rule = destination_rule(v1={"track": "stable"}, v2={"track": "canary"})
     routes = found(

@@ -134,7 +134,10 @@ def test_a_deletion_missed_while_disconnected_is_found_by_the_next_list(
 
 
 def test_a_watch_that_is_refused_backs_off_and_says_why(
-    kube: Cluster, follow: Callable[[], Following], faults: Install
+    kube: Cluster,
+    follow: Callable[[], Following],
+    faults: Install,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     faults(lambda seen: Fault(status=503) if "watch=true" in seen.query else None)
     following = follow()
@@ -143,6 +146,11 @@ def test_a_watch_that_is_refused_backs_off_and_says_why(
     assert "503" in next(iter(failures.values()))
     eventually(lambda: kube.mark - mark >= 2)
     assert kube.mark - mark < 10
+    # Whoever reads the log learns of it, too, and ever more rarely.
+    told = [each.getMessage() for each in caplog.records if "is not followed" in each.getMessage()]
+    assert "services is not followed (attempt 1)" in told[0]
+    assert "503" in told[0]
+    assert all("(attempt 3)" not in message for message in told)
 
 
 def test_a_dropped_list_is_tried_again(

@@ -263,6 +263,14 @@ def test_a_service_that_is_not_looked_after_says_how_to_opt_in(shop):
     assert "annotate it with canaryctl.dev/enabled=true" in shop.refused(3, "status", SERVICE)
 
 
+@pytest.mark.parametrize("command", ["status", "explain", "abort", "promote", "retry"])
+def test_a_name_that_is_empty_or_can_be_none_is_never_asked_for(shop, command):
+    """As by a variable that is not set: the collection would answer instead of an object."""
+    assert "NAME is empty" in shop.ctl(command, "").stderr
+    assert "can be no name" in shop.ctl(command, "a/b").stderr
+    assert shop.ctl(command, "").exit_code == 2
+
+
 def test_a_name_is_not_looked_for_in_all_namespaces(shop):
     assert shop.ctl("status", SERVICE, "-A").exit_code == 2
 

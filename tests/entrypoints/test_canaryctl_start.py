@@ -113,7 +113,7 @@ def test_a_missing_sandbox_is_told_with_the_remedy(monkeypatch):
     monkeypatch.setattr("canary.entrypoints.commands.demo.NEEDED", ("envoy", "no_such_module_at_all"))
     result = CliRunner().invoke(cli, ["demo"])
     assert result.exit_code == 1
-    assert result.stderr == "canaryctl: the demo needs no_such_module_at_all: pip install 'canary[sandbox]'\n"
+    assert "the demo needs no_such_module_at_all: pip install '.[sandbox]' in a checkout" in result.stderr
 
 
 def test_a_kubeconfig_that_does_not_exist_is_one_line_that_says_what_to_do(tmp_path):

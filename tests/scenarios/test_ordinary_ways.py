@@ -50,7 +50,7 @@ def assert_that_it_learned_from_stables_pods(release: Release) -> None:
 
 
 def test_a_step_that_must_show_that_going_on_is_safe_is_held_until_it_has(shop: Shop) -> None:
-    """At 50 % of the requests a canary may cost 5 % of all: some eighty good answers show that it does not."""
+    """At 50 % of the requests a canary may cost 5 % of all: a hundred good answers show that it does not."""
     shop.open("10@1s,50@1s", evidence="budget", blast_radius_budget="5%", min_requests="1")
     shop.push("v2")
     held = shop.wait_for(Phase.HELD, Reason.NOT_SHOWN_SAFE).release

@@ -13,6 +13,7 @@ the workload, or a host without subset that is named as the workload.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches, service_host
 from canary.adapters.istio.objects import DestinationRule, Service
@@ -115,6 +116,10 @@ def neighbourhood_of(
     return Neighbourhood(selectors, plain, wildcard, frozenset(waypoints))
 
 
+_OF_NO_POD: Final[Labels] = {"": ""}
+"""A label without a name: no pod has it."""
+
+
 def required_labels(target: Target, neighbourhood: Neighbourhood) -> Labels | None:
     """Return the labels that pods behind ``target`` carry; None when that is not known."""
     selector = neighbourhood.selectors.get(target.host)
@@ -123,7 +128,11 @@ def required_labels(target: Target, neighbourhood: Neighbourhood) -> Labels | No
     if not target.subset:
         return selector
     subset = neighbourhood.subset_labels(target)
-    return None if subset is None else {**selector, **subset}
+    if subset is None:
+        return None
+    if any(selector.get(name, value) != value for name, value in subset.items()):
+        return _OF_NO_POD
+    return {**selector, **subset}
 
 
 def arm_of(target: Target, neighbourhood: Neighbourhood, pair: Pair) -> Arm:

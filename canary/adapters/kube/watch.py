@@ -152,6 +152,11 @@ class ObjectWatch(Generic[V]):
     def _back_off(self, error: Exception) -> None:
         self._failure = str(error)
         self._failures += 1
+        # Ever more rarely, lest a long outage fill the log; to begin anew now and then is no failure.
+        if self._failures & (self._failures - 1) == 0 and not isinstance(error, Expired):
+            logging.getLogger(__name__).warning(
+                "%s is not followed (attempt %d): %s", self.name, self._failures, self._failure
+            )
         ceiling = min(MAX_BACKOFF_SECONDS, BASE_BACKOFF_SECONDS * 2.0 ** min(self._failures - 1, 10))
         asked = error.retry_after_seconds if isinstance(error, Retryable) else None
         self._stopping.wait(max(ceiling * (0.5 + self._random() / 2), asked or 0.0))

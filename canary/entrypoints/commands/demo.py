@@ -40,7 +40,8 @@ def demo(context: click.Context, fast: bool, keep: bool, plain: bool, ground: st
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise CommandFailed(f"the demo needs {', '.join(missing)}: pip install 'canary[sandbox]'")
+        remedy = "pip install '.[sandbox]' in a checkout of Canary"
+        raise CommandFailed(f"the demo needs {', '.join(missing)}: {remedy}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     # After the check: the sandbox imports what the extra brings.

@@ -8,7 +8,7 @@ from canary.app.errors import NotFound
 from canary.app.ports import AnnotatedService, StoredRelease
 from canary.domain.plan import ServiceKey
 from canary.entrypoints.cluster import Cluster, open_cluster
-from canary.entrypoints.commands.options import EXIT_NOT_FOUND, CommandFailed, options_in
+from canary.entrypoints.commands.options import EXIT_NOT_FOUND, CommandFailed, options_in, require_name
 from canary.entrypoints.status_view import newest
 
 __all__ = ["Subject", "find_release", "find_subject", "the_cluster"]
@@ -35,6 +35,7 @@ def find_subject(context: click.Context, cluster: Cluster, name: str) -> Subject
     """Find the service ``name``, or the service of the release ``name``; fails with exit code 3."""
     if options_in(context).all_namespaces:
         raise click.UsageError("a NAME is looked for in one namespace: use -n instead of -A")
+    require_name(name, "NAME")
     key = ServiceKey(cluster.namespace, name)
     service = cluster.service(key)
     history = cluster.history(key)

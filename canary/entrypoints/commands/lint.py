@@ -53,6 +53,9 @@ def lint(
             manifests += read_manifests(_decoded(content), file, namespace)
         except UnreadableManifest as unreadable:
             found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
+    if not manifests and not found:
+        nothing = "nothing to look at: an empty file, or a template that rendered to nothing?"
+        found.append(Finding(files[0], 1, Severity.ERROR, "", nothing))
     found += findings_in(manifests, _installation(settings))
     if output == "json":
         click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
@@ -79,9 +82,10 @@ def _contents(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
             yield "<stdin>", sys.stdin.buffer.read()
             continue
         for path in _paths(name):
-            if path.resolve() not in known:
-                known.add(path.resolve())
-                yield str(path), _content_of(path)
+            content, real = _content_of(path), path.resolve()
+            if real not in known:
+                known.add(real)
+                yield str(path), content
 
 
 def _paths(name: str) -> list[Path]:

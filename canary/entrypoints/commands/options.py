@@ -3,6 +3,7 @@
 Imports click and nothing else that takes time.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "CommandFailed",
     "cluster_options",
     "options_in",
+    "require_name",
 ]
 
 EXIT_ERROR: Final = 1
@@ -49,8 +51,23 @@ class ClusterOptions:
     all_namespaces: bool = False
 
 
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+
+
+def require_name(text: str, what: str) -> None:
+    """Refuse what can be no object's name, lest it becomes part of a request. Raises ``click.UsageError``."""
+    if not text:
+        raise click.UsageError(f"{what} is empty")
+    if not _NAME.fullmatch(text):
+        raise click.UsageError(
+            f"{what} {printable(repr(text))} can be no name: lower case letters, digits, - and . only"
+        )
+
+
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Keep what was given; the same option after the command wins over the one before it."""
+    if parameter.name == "namespace" and value is not None:
+        require_name(value, "the namespace of -n")
     if value:
         context.meta[f"{_META}{parameter.name}"] = value
 
