@@ -1,6 +1,6 @@
 # The image of Canary: the controller and canaryctl on a distroless Python, without shell or package manager.
 #
-#   docker build --build-arg RUNTIME_IMAGE=… --tag MY-REGISTRY/canary:0.1.0 .
+#   docker build --build-arg RUNTIME_IMAGE=… --tag registry.example/canary:0.1.0 .
 #
 # RUNTIME_IMAGE has no default: name a distroless image with Python, best by digest, from where you take such images.
 # BUILD_IMAGE must have the same minor version of Python and a C library that is not newer (docs/image.md).

@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
     parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="draw the tables there, as SVG")
     arguments = parser.parse_args()
-    runs, fault_runs = (6, 4) if arguments.quick else (60, 20)
+    runs, fault_runs = (3, 2) if arguments.quick else (30, 10)
     begun = time.monotonic()
     with ProcessPoolExecutor() as pool:
         wrong = dict(healthy_rows(pool, runs))

@@ -36,7 +36,7 @@ class Setting:
     base: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class World:
     """Requests and bad requests, by second and pod."""
 

@@ -208,6 +208,14 @@ def test_annotations_of_the_pods_are_the_users_before_they_are_ours() -> None:
 
 
 @pytest.mark.parametrize(
+    "repository", ["canary", "team/canary", "r.example/a/b_c", "r.example:5000/canary", "localhost:5000/x"]
+)
+def test_schema_takes_the_repositories_that_there_are(repository: str) -> None:
+    rendered = render(NEEDED | {"image": {"repository": repository}})
+    assert container_of(rendered)["image"].startswith(f"{repository}:")
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"config": {"controller": {"tik": "2s"}}}, "'tik' not allowed"),
@@ -218,6 +226,10 @@ def test_annotations_of_the_pods_are_the_users_before_they_are_ours() -> None:
         ({"namespaces": "shop"}, "got string, want array"),
         ({"namespaces": ["Shop"]}, "/namespaces/0"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"image": {"repository": "r.example/canary:1.0"}}, "/image/repository"),
+        ({"image": {"repository": "R.example/Canary"}}, "/image/repository"),
+        ({"image": {"tag": "1.0@sha256:ab"}}, "/image/tag"),
+        ({"fullnameOverride": "Foo_Bar"}, "/fullnameOverride"),
         ({"terminationGracePeriodSeconds": 5}, "/terminationGracePeriodSeconds"),
         ({"config": {"http": {"port": 0}}}, "/config/http/port"),
         ({"config": {"prometheus": {"url": "prometheus:9090"}}}, "/config/prometheus/url"),
