@@ -26,10 +26,13 @@ Kind = str
 
 
 def kind_of(shop: Shop, seen: SeenRequest) -> Kind | None:
-    """The kind of a controller's request about the shop or all namespaces; None for any other request."""
+    """The kind of a controller's request about the shop or all namespaces; None for any other request.
+
+    Other shops share the controller: what it still does for them is none of this one's.
+    """
     theirs = seen.user_agent.startswith(f"canary/{REPLICA}")
-    rest = seen.path.replace(f"/namespaces/{shop.namespace}/", "/")
-    found = re.fullmatch(r"/(?:api|apis/[^/]+)/v\w+/(\w+)(?:/[^/]+)?(/\w+)?", rest)
+    here = rf"(?:namespaces/{shop.namespace}/)?(?!namespaces/)"
+    found = re.fullmatch(rf"/(?:api|apis/[^/]+)/v\w+/{here}(\w+)(?:/[^/]+)?(/\w+)?", seen.path)
     return f"{seen.method} {found[1]}{found[2] or ''}" if theirs and found else None
 
 
