@@ -53,7 +53,9 @@ class Slot:
     objective: str
     arm: Arm
     part: int | None = None
-    """A group of the arm's pods, by their own count; None: all of them, by the count that judges."""
+    """A group of the arm's pods, by their own count; None: all of them."""
+    beside: bool = False
+    """Whether it is by the count that does not judge."""
 
 
 UNATTRIBUTED: Final = Slot("", Arm.ANY)
@@ -104,33 +106,39 @@ def _of_requests(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     failed, arm = int(is_error(labels)), _arm(labels, target)
     errors = [item.name for item in target.objectives if item.kind is ObjectiveKind.ERRORS]
     found = []
-    if judges(labels, target):
+    is_judged, part = judges(labels, target), _part(labels, arm)
+    if is_judged:
         found.append(Share(UNATTRIBUTED, 1, failed if reached_no_workload(labels) else 0))
-        if arm is not None:
-            found += (Share(Slot(name, arm), 1, failed) for name in errors)
-    if arm is Arm.STABLE and labels.get("reporter") == DESTINATION:
-        # What was scraped is the pod's own proxy.
-        part = zlib.crc32(scrape_target(labels).encode()) % PARTS
-        found += (Share(Slot(name, arm, part), 1, failed) for name in errors)
+    if arm is not None:
+        found += (Share(Slot(name, arm, beside=not is_judged), 1, failed) for name in errors)
+    if part is not None:
+        found += (Share(Slot(name, Arm.STABLE, part), 1, failed) for name in errors)
     return found
+
+
+def _part(labels: Labels, arm: Arm | None) -> int | None:
+    """The group of stable's pods that counted this themselves: what was scraped is the pod's own proxy."""
+    if arm is not Arm.STABLE or labels.get("reporter") != DESTINATION:
+        return None
+    return zlib.crc32(scrape_target(labels).encode()) % PARTS
 
 
 def _of_buckets(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     arm, edge = _arm(labels, target), bucket_edge(labels)
     if arm is None or edge is None:
         return ()
+    pods = _part(labels, arm)
+    parts = [pods] if pods is not None else []
+    counted = [None, *parts] if judges(labels, target) else parts
     # A client that hung up before the bound says nothing about the server; one that waited longer than the
     # bound saw a slow answer. Without this, a canary that hangs until its clients give up would look idle.
     hung_up = is_hang_up(labels)
-    found = []
+    found: list[Share] = []
     for objective in target.objectives:
-        slot = Slot(objective.name, arm)
-        if objective.bound_ms is None:
+        if objective.bound_ms is None or edge not in (math.inf, objective.bound_ms):
             continue
-        if edge == math.inf:
-            found.append(Share(slot, 1, 1))
-        elif edge == objective.bound_ms:
-            found.append(Share(slot, -1 if hung_up else 0, -1))
+        requests, bad = (1, 1) if edge == math.inf else (-1 if hung_up else 0, -1)
+        found += (Share(Slot(objective.name, arm, part), requests, bad) for part in counted)
     return found
 
 

@@ -209,7 +209,16 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         settled = settle(carry, measurable)
         carry = dict(settled.carry)
         window = Window(written_until, index * step)
-        windows.append(Measurement(window, settled.counts, settled.unattributed, settled.stable_parts))
+        windows.append(
+            Measurement(
+                window=window,
+                counts=settled.counts,
+                unattributed=settled.unattributed,
+                stable_parts=settled.stable_parts,
+                reporter=book.target.reporter,
+                beside=settled.beside,
+            )
+        )
         written_until = index * step
     useless = {each.name for each in book.target.objectives if each.bound_ms in found.missing_bounds}
     carry = {slot: each for slot, each in carry.items() if slot.objective not in useless}

@@ -109,6 +109,7 @@ class Observer:
             measurements=measured.windows,
             no_data=measured.no_data,
             history=measured.history,
+            queries=measured.queries,
             requests=requests,
             stable_template=self._template_to_keep(release, pair.stable),
             stable_holds_judged=holds_judged,

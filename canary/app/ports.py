@@ -348,6 +348,6 @@ class Measurements:
     windows: tuple[Measurement, ...] = ()
     no_data: NoData | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
-    """By metric: the query text, for ``explain``."""
+    """By metric: the query of one window."""
     history: tuple[Measurement, ...] | None = None
     """Windows from before the release; None while they are not known."""

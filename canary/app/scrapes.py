@@ -51,9 +51,9 @@ class SortedScrapes:
     shares: Mapping[str, Sequence[Share]]
     """By series key: what its increments add to."""
     missing_bounds: frozenset[float]
-    """Latency bounds (ms) that are no edge of some histogram."""
+    """Latency bounds (ms) that are no edge of some histogram that judges."""
     has_histograms: bool
-    """Whether any bucket was sampled."""
+    """Whether any bucket of these was sampled."""
     requests_at: frozenset[float]
     """When proxies were scraped that had requests or buckets of the target."""
     heard: frozenset[Slot]
@@ -95,7 +95,7 @@ def sort_scrapes(
     heard: set[Slot] = set()
     judged_at: set[tuple[str, float]] = set()
     odd: str | None = None
-    counted, missing = _with_whole_histograms(series, latency_bounds(target))
+    counted, missing = _with_whole_histograms(series, target)
     for each in counted:
         parts = shares(each.labels, target)
         if not parts:
@@ -122,7 +122,10 @@ def sort_scrapes(
         ),
         shares=shares_by_key,
         missing_bounds=missing,
-        has_histograms=any(each.labels.get("__name__") == BUCKETS and each.samples for each in series),
+        has_histograms=any(
+            each.labels.get("__name__") == BUCKETS and each.samples and judges(each.labels, target)
+            for each in series
+        ),
         requests_at=frozenset(at for _, at in proxies),
         heard=frozenset(heard),
         interval_seconds=_shortest_gap(proxies),
@@ -146,9 +149,10 @@ def _is_count(sample: Sample) -> bool:
 
 
 def _with_whole_histograms(
-    series: Sequence[Series], bounds: frozenset[float]
+    series: Sequence[Series], target: MetricTarget
 ) -> tuple[list[Series], frozenset[float]]:
     """The series, the buckets of each histogram cut to the scrapes that have all of them."""
+    bounds = latency_bounds(target)
     histograms: dict[str, dict[float, Series]] = {}
     kept: list[Series] = []
     for each in series:
@@ -161,7 +165,11 @@ def _with_whole_histograms(
             histograms.setdefault(histogram, {})[edge] = each
     missing: set[float] = set()
     for by_edge in histograms.values():
-        missing |= bounds - by_edge.keys()
+        absent, some = bounds - by_edge.keys(), next(iter(by_edge.values()))
+        if absent and not judges(some.labels, target):
+            # Of how bad requests come, what can be known is learned.
+            continue
+        missing |= absent
         needed = [by_edge[edge] for edge in (*sorted(bounds), math.inf) if edge in by_edge]
         if math.inf not in by_edge:
             continue

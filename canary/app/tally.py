@@ -46,6 +46,7 @@ class Settled(NamedTuple):
     counts: Mapping[str, ArmCounts]
     unattributed: Counts
     stable_parts: Mapping[str, tuple[Counts, ...]]
+    beside: Mapping[str, ArmCounts]
     carry: Tally
 
 
@@ -62,17 +63,26 @@ def settle(tally: Tally, objectives: Iterable[str]) -> Settled:
             carry[slot] = rest
         return Counts(requests, bad)
 
+    def both(name: str, *, beside: bool) -> ArmCounts:
+        arms = (settled(Slot(name, arm, beside=beside)) for arm in (Arm.CANARY, Arm.STABLE))
+        return ArmCounts(*arms)
+
     names = tuple(objectives)
-    counts = {
-        name: ArmCounts(settled(Slot(name, Arm.CANARY)), settled(Slot(name, Arm.STABLE))) for name in names
-    }
+    counts = {name: both(name, beside=False) for name in names}
+    beside = {name: both(name, beside=True) for name in names}
     unattributed = settled(UNATTRIBUTED)
     parts = {name: tuple(settled(slot) for slot in _parts(tally, name)) for name in names}
     # An objective that cannot be measured now must not lose what was counted for it.
     carry.update(
         {slot: each for slot, each in tally.items() if slot.objective and slot.objective not in names}
     )
-    return Settled(counts, unattributed, {name: found for name, found in parts.items() if found}, carry)
+    return Settled(
+        counts,
+        unattributed,
+        {name: found for name, found in parts.items() if found},
+        {name: found for name, found in beside.items() if found != ArmCounts()},
+        carry,
+    )
 
 
 def _parts(tally: Tally, objective: str) -> Iterable[Slot]:

@@ -23,8 +23,8 @@ from canary.domain.hypotheses import (
     planned_tests,
 )
 from canary.domain.measurement import NOTHING, ArmCounts, Measurement, NoData
-from canary.domain.plan import Plan
-from canary.domain.sequential import INDEPENDENT, fold_alarm, fold_window, fresh_state
+from canary.domain.plan import UNATTRIBUTED, Plan
+from canary.domain.sequential import fold_alarm, fold_window, fresh_state
 from canary.domain.verdict import Finding, Outcome, Reason, Verdict
 
 __all__ = ["fold", "judge", "new_evidence", "start_step", "with_history", "with_no_data"]
@@ -57,6 +57,7 @@ def start_step(evidence: Evidence) -> Evidence:
         evidence,
         tests=tests,
         step_counts={},
+        step_beside={},
         step_assurance={},
         step_unattributed=NOTHING,
         split_doubt=None,
@@ -106,6 +107,8 @@ def fold(
         tests=_bet(evidence, measurement, plan, window_seconds),
         dispersion=_learned(evidence.dispersion, measurement, plan),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
+        reporter=measurement.reporter,
+        step_beside=_added(evidence.step_beside, measurement.beside) if in_step else evidence.step_beside,
         step_assurance=(
             fold_assurance(evidence, measurement, plan, step_index) if in_step else evidence.step_assurance
         ),
@@ -120,7 +123,8 @@ def _bet(
     evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
 ) -> dict[str, MixtureState]:
     tests = dict(evidence.tests)
-    known = {item.name: dispersion_for(item.name, evidence) for item in plan.objectives}
+    subjects = (UNATTRIBUTED, *(item.name for item in plan.objectives))
+    known = {subject: dispersion_for(subject, evidence) for subject in subjects}
     for planned in planned_tests(plan, window_seconds):
         counts = counts_for(planned, measurement)
         if counts is None:
@@ -134,7 +138,7 @@ def _bet(
                 planned.test,
                 state or fresh_state(planned.test),
                 counts,
-                known.get(planned.subject, INDEPENDENT),
+                known[planned.subject],
             )
     return tests
 
@@ -149,6 +153,10 @@ def with_history(evidence: Evidence, history: Sequence[Measurement] | None, plan
     before: dict[str, tuple[Block, ...]] = {}
     for measurement in history:
         before = _learned(before, measurement, plan)
+        if measurement.unattributed.requests:
+            # Learned from the past alone: once the canary has traffic, these may be its own.
+            blocks = before.get(UNATTRIBUTED, dispersion.nothing_learned())
+            before[UNATTRIBUTED] = dispersion.learn(blocks, measurement.window, measurement.unattributed, ())
     known = dict(evidence.dispersion)
     return replace(
         evidence,

@@ -86,6 +86,7 @@ def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
         log_evidence_stable=weighed.log_by_test[test_name(objective.name, Doubt.COMPARISON)],
         kind=objective.kind,
         dispersion=dispersion,
+        beside=evidence.step_beside.get(objective.name),
     )
 
 
@@ -107,13 +108,14 @@ def convict(
     windows = state.windows if state is not None else 0
     subject = cause.planned.subject
     if subject == UNATTRIBUTED:
-        counts = evidence.step_unattributed
+        counts, dispersion = evidence.step_unattributed, dispersion_for(subject, evidence).canary
         sentence = sentences.lost_on_the_way(
             counts,
-            anytime_interval(counts.requests, counts.bad),
+            anytime_interval(counts.requests, counts.bad, dispersion=dispersion),
             cause.planned.test.hypothesis.delta,
             log_evidence,
             windows,
+            dispersion,
         )
         return Conviction(Reason.UNATTRIBUTED_ERRORS, subject, sentence)
     finding = next(item for item in findings if item.objective == subject)

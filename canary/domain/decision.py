@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 from canary.domain.analysis import fold, judge, new_evidence, start_step, with_history, with_no_data
 from canary.domain.carriers import has_weight, stable_can_carry
+from canary.domain.counterfactual import limits_of
 from canary.domain.effects import Effect, effects_of
 from canary.domain.measurement import NOTHING, Measurement, grid_floor
 from canary.domain.observation import Observation
 from canary.domain.plan import Gate
 from canary.domain.promotion import advance_promotion, begin_promotion
+from canary.domain.record import Record, kept
 from canary.domain.release import Phase, Release, canary_weight
 from canary.domain.rollback import LACK_OF_EVIDENCE, advance_rollback, cause_to_end, roll_back
 from canary.domain.split import look_at_split, split_of
@@ -45,7 +47,7 @@ def decide(release: Release, observation: Observation, now: float) -> Decision:
     if release.phase.is_terminal:
         return Decision(release, (), None)
     learned = _learn(_note_weights(release, observation, now), observation, now)
-    decided = _note_waiting(_next(learned, observation, now), now)
+    decided = _recorded(learned, _note_waiting(_next(learned, observation, now), now), observation)
     return Decision(decided, effects_of(decided, observation, now), _wake_after(release, decided))
 
 
@@ -115,6 +117,22 @@ def _precedes_the_canary(release: Release, observation: Observation, start: floa
     if release.in_force:
         return start < release.step_since
     return observation.routes.max_canary_percent == 0
+
+
+def _recorded(learned: Release, decided: Release, observation: Observation) -> Release:
+    """Keep the verdict on which a step is left or a release goes to its end, whoever asked for it."""
+    verdict = learned.verdict
+    ends = decided.phase is not learned.phase and decided.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}
+    if verdict is None or not learned.is_judged or not (ends or decided.step != learned.step):
+        return decided
+    record = Record(
+        step=learned.step,
+        since=learned.step_since,
+        verdict=verdict,
+        limits=limits_of(learned.evidence, learned.plan, learned.window_seconds),
+        queries=observation.queries,
+    )
+    return replace(decided, records=kept(learned.records, record))
 
 
 def _next(release: Release, observation: Observation, now: float) -> Release:

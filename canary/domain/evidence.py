@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canary.domain.dispersion import Block
+from canary.domain.istio_metrics import SOURCE
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, NoData
 
 __all__ = ["Evidence", "MixtureState", "SplitDoubt"]
@@ -43,13 +44,17 @@ class Evidence:
     """By test name: ``<objective>/slo``, ``<objective>/stable``, ``unattributed/slo`` and, for stable's own
     health, ``<objective>/stable-slo``."""
     dispersion: Mapping[str, tuple[Block, ...]] = field(default_factory=dict)
-    """By objective: what is known of how stable's bad requests come."""
+    """By objective, or ``unattributed``: what is known of how stable's bad requests come."""
     history_until: float | None = None
     """Where the history that it was learned from ends, Unix seconds; None until it was."""
     step_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: counts since the present step began."""
     release_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: counts since the release began."""
+    reporter: str = SOURCE
+    """Whose count of the requests judged the last window that was folded."""
+    step_beside: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By objective: counts since the present step began, by the other reporter where there is one."""
     step_assurance: Mapping[str, MixtureState] = field(default_factory=dict)
     """By objective: the bets of this step that going on is safe; for plans that ask for it."""
     step_unattributed: Counts = NOTHING

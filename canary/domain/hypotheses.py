@@ -24,6 +24,7 @@ from canary.domain.sequential import (
 )
 
 __all__ = [
+    "MOST_OF_LOST",
     "Doubt",
     "PlannedTest",
     "counts_for",
@@ -41,6 +42,9 @@ STABLE_SUSPICION = 1.01
 """From this alarm on, stable's latest windows speak against it: only a worse canary breaks a bound."""
 WORSE_EVIDENCE = 10.0
 """The evidence of being worse than stable that dispels such a suspicion."""
+MOST_OF_LOST = 5.0
+"""More is not assumed of requests that reach no workload: those that an earlier dead canary lost are in the
+history, too, and must not excuse the next one for long."""
 
 
 class Doubt(StrEnum):
@@ -167,8 +171,10 @@ def may_convict(planned: PlannedTest, states: Mapping[str, MixtureState]) -> boo
     return not (judges_bound and _may_be_shared(states, planned.subject))
 
 
-def dispersion_for(objective: str, evidence: Evidence) -> Dispersion:
-    """What has to be assumed of how an objective's bad requests come, by all windows so far."""
-    blocks = evidence.dispersion.get(objective)
+def dispersion_for(subject: str, evidence: Evidence) -> Dispersion:
+    """What has to be assumed of how a subject's bad requests come, by all windows so far."""
+    blocks = evidence.dispersion.get(subject)
     known = UNKNOWN if blocks is None else dispersion_of(blocks)
+    if subject == UNATTRIBUTED:
+        known = min(known, MOST_OF_LOST)
     return Dispersion(known, known)

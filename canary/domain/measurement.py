@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from canary.domain.istio_metrics import SOURCE
+
 __all__ = ["NOTHING", "ArmCounts", "Counts", "Measurement", "NoData", "NoDataReason", "Window", "grid_floor"]
 
 
@@ -70,6 +72,10 @@ class Measurement:
     stable_parts: Mapping[str, tuple[Counts, ...]] = field(default_factory=dict)
     """By objective: stable's counts by groups of its pods, by these pods' own account; empty where pods do
     not count."""
+    reporter: str = SOURCE
+    """Whose count judges: the clients', or the pods' own."""
+    beside: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By objective: the same by the other reporter, where there is one."""
 
 
 class NoDataReason(StrEnum):

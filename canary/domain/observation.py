@@ -112,6 +112,8 @@ class Observation:
     """The windows after ``evidence.evaluated_until``, in order, without gaps in what is known."""
     history: tuple[Measurement, ...] | None = None
     """Windows from before the release; None while they are not known."""
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """By metric: the query of one window."""
     no_data: NoData | None = None
     """Why nothing newer could be measured, when the latest look failed."""
     requests: Requests = Requests()

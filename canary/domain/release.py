@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from canary.domain.evidence import Evidence
 from canary.domain.plan import Plan, ServiceKey
+from canary.domain.record import Record
 from canary.domain.verdict import Reason, Verdict
 
 __all__ = ["TRANSITIONS", "IllegalTransition", "Phase", "Release", "Stage", "canary_weight", "release_name"]
@@ -92,6 +93,8 @@ class Release:
     reason: Reason = Reason.STARTED
     message: str = ""
     verdict: Verdict | None = None
+    records: tuple[Record, ...] = ()
+    """The verdicts that something was done on."""
     held_weight: int = 0
     """The canary's weight when the rollback began; kept while stable's template is being restored."""
     ending: Phase = Phase.ROLLED_BACK

@@ -85,13 +85,13 @@ def worse_than_stable(finding: Finding, tolerance: float, log_evidence: float, w
 
 
 def lost_on_the_way(
-    counts: Counts, interval: Interval, allowed: float, log_evidence: float, windows: int
+    counts: Counts, interval: Interval, allowed: float, log_evidence: float, windows: int, dispersion: float
 ) -> str:
     """Fail: too many requests failed before they reached any workload."""
     share = _share(counts, interval, ObjectiveKind.ERRORS)
     return (
         f"FAIL requests that reached no workload: {share}; at most {percent(allowed)} is allowed. "
-        f"If that were kept, {_strength(log_evidence, windows)}"
+        f"If that were kept, {_strength(log_evidence, windows, dispersion)}"
     )
 
 
@@ -264,7 +264,7 @@ def one_in(log_evidence: float) -> int:
     return int(value / scale) * scale
 
 
-def _strength(log_evidence: float, windows: int, dispersion: float = 1.0) -> str:
+def _strength(log_evidence: float, windows: int, dispersion: float) -> str:
     allowed = f" Dispersion {dispersion:.1f}." if dispersion >= LEAST_DISPERSION else ""
     return (
         f"evidence this strong would appear in at most 1 of {one_in(log_evidence):,} releases. "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from canary.domain.measurement import Counts
+from canary.domain.measurement import ArmCounts, Counts
 from canary.domain.plan import ObjectiveKind
 
 __all__ = ["Finding", "Interval", "Outcome", "Reason", "Verdict"]
@@ -84,6 +84,8 @@ class Finding:
     dispersion: float = 1.0
     """How many times as much stable's bad requests vary as if they were independent; the evidence and the
     intervals allow for it."""
+    beside: ArmCounts | None = None
+    """What was counted by the other reporter, which does not judge; None where there is no such count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from canary.domain.observation import Requests
 from canary.domain.plan import EvidenceRule
 from canary.domain.release import Release
 from canary.domain.sentences import percent
+from canary.entrypoints.decisions_view import decisions_in_words
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
 from canary.entrypoints.plan_view import plan_in_words
 from canary.entrypoints.rendering import duration, moment, printable, table
@@ -62,6 +63,7 @@ def explain_text(explanation: Explanation) -> str:
         ("Evidence against the canary", _evidence(explanation.stored.release)),
         ("Evidence that going on is safe", _assurance(explanation.stored.release)),
         ("Dispersion of stable's bad requests", dispersion_in_words(explanation.stored.release)),
+        ("Decisions", decisions_in_words(explanation.stored.release)),
         ("Windows", "\n".join(windows_in_words(explanation.stored.release))),
         ("Queries, for the last window", _queries(explanation)),
         ("Routes", "\n".join(explanation.routes)),
@@ -100,6 +102,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "verdict": to_wire(release.verdict) if release.verdict is not None else None,
         "evidence": {"log": weighed.log_evidence, "logThreshold": weighed.log_threshold, "tests": tests},
         "assurance": _assurance_document(release),
+        "decisions": [to_wire(record) for record in release.records],
         "windows": {
             "seconds": release.window_seconds,
             "since": format_time(release.step_since),
@@ -170,17 +173,23 @@ def _summary(explanation: Explanation) -> str:
 def _objectives(explanation: Explanation) -> str:
     planned = explanation.stored.release.plan.objectives
     counters = {item.name: str(item.template.bad) for item in planned if item.template is not None}
-    rows = [
-        (
-            item.name,
-            counters.get(item.name, item.subject),
-            str(item.canary),
-            str(item.stable),
-            percent(item.max_bad_ratio),
-            f"{item.dispersion:.1f}",
+    rows: list[tuple[str, ...]] = []
+    for item in explanation.view.objectives:
+        rows.append(
+            (
+                item.name,
+                counters.get(item.name, item.subject),
+                str(item.canary),
+                str(item.stable),
+                percent(item.max_bad_ratio),
+                f"{item.dispersion:.1f}",
+            )
         )
-        for item in explanation.view.objectives
-    ]
+        if item.beside is not None:
+            beside = item.beside
+            rows.append(
+                (item.name, beside.subject, str(beside.canary), str(beside.stable), "shown only", "-")
+            )
     return table(("OBJECTIVE", "BAD IS", "CANARY", "STABLE", "AT MOST", "DISPERSION"), rows) if rows else ""
 
 

@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from canary.domain.measurement import Counts
+from canary.domain.interval import anytime_interval
+from canary.domain.istio_metrics import SOURCE
+from canary.domain.measurement import ArmCounts, Counts
 from canary.domain.plan import Step
 from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.sentences import percent, subject_of
@@ -19,6 +21,7 @@ from canary.entrypoints.rendering import duration, printable
 
 __all__ = [
     "Arm",
+    "Beside",
     "LiveView",
     "ObjectiveView",
     "StepState",
@@ -64,6 +67,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The same requests by the count of the other reporter, which does not judge."""
+
+    subject: str
+    """Whose count it is, in words."""
+    canary: Arm
+    stable: Arm
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveView:
     """One objective: both arms, the bound, and how near each of its tests is to a rollback."""
 
@@ -79,6 +92,7 @@ class ObjectiveView:
     """The same of the test against stable."""
     dispersion: float
     """How many times as much stable's bad requests vary as independent ones would."""
+    beside: Beside | None = None
 
     @property
     def allowed(self) -> str:
@@ -151,7 +165,7 @@ def live_view(release: Release, routes_percent: int | None, now: float) -> LiveV
         wanted_weight=canary_weight(release),
         actual_weight=routes_percent,
         observed_share=_observed_share(release) if release.is_judged else None,
-        objectives=tuple(_objective(finding, threshold) for finding in findings),
+        objectives=tuple(_objective(finding, threshold, release.evidence.reporter) for finding in findings),
         evidence_percent=None if verdict is None else percent_of_threshold(verdict.log_evidence, threshold),
         outcome=verdict.outcome if verdict is not None else None,
         # The message is the verdict's sentence, or what is graver than any verdict.
@@ -193,7 +207,7 @@ def _observed_share(release: Release) -> float | None:
     return 100.0 * canary / total if total else None
 
 
-def _objective(finding: Finding, threshold: float) -> ObjectiveView:
+def _objective(finding: Finding, threshold: float, reporter: str) -> ObjectiveView:
     return ObjectiveView(
         name=finding.objective,
         subject=subject_of(finding),
@@ -203,7 +217,16 @@ def _objective(finding: Finding, threshold: float) -> ObjectiveView:
         bound_evidence_percent=percent_of_threshold(finding.log_evidence_slo, threshold),
         stable_evidence_percent=percent_of_threshold(finding.log_evidence_stable, threshold),
         dispersion=finding.dispersion,
+        beside=None if finding.beside is None else _beside(finding.beside, finding.dispersion, reporter),
     )
+
+
+def _beside(counts: ArmCounts, dispersion: float, reporter: str) -> Beside:
+    def arm(of: Counts) -> Arm:
+        return Arm(of, anytime_interval(of.requests, of.bad, dispersion=dispersion))
+
+    subject = "as pods saw each attempt" if reporter == SOURCE else "as clients saw it"
+    return Beside(subject, arm(counts.canary), arm(counts.stable))
 
 
 def plain_line(view: LiveView) -> str:

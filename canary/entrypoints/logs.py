@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor
 from canary.app.ports import Announcement, Announcer
 from canary.domain.plan import ServiceKey
 from canary.domain.release import Release
+from canary.domain.verdict import Verdict
 
 __all__ = ["LogAnnouncer", "announcers", "configure_logs"]
 
@@ -92,12 +93,40 @@ class LogAnnouncer:
 
     def announce(self, key: ServiceKey, release: Release | None, announcement: Announcement) -> None:
         """Write the announcement."""
-        about = {"namespace": key.namespace, "service": key.name, "reason": announcement.reason}
+        about: dict[str, Any] = {
+            "namespace": key.namespace,
+            "service": key.name,
+            "reason": announcement.reason,
+        }
         if release is not None:
             about |= {"release": release.name, "phase": release.phase.value}
+            if release.verdict is not None:
+                about |= {"verdict": _numbers(release.verdict)}
         write = self._log.warning if announcement.warning else self._log.info
         with suppress(OSError, ValueError):  # A closed pipe is no reason to stop a release.
             write(announcement.message, **about)
+
+
+def _numbers(verdict: Verdict) -> dict[str, Any]:
+    """What a verdict rests on; evidence in natural logarithms."""
+    return {
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason.value,
+        "until": verdict.at,
+        "log_evidence": round(verdict.log_evidence, 3),
+        "log_threshold": round(verdict.log_threshold, 3),
+        "objectives": {
+            finding.objective: {
+                "canary": f"{finding.canary.bad}/{finding.canary.requests}",
+                "stable": f"{finding.stable.bad}/{finding.stable.requests}",
+                "at_most": finding.max_bad_ratio,
+                "dispersion": round(finding.dispersion, 2),
+                "against_bound": round(finding.log_evidence_slo, 3),
+                "against_stable": round(finding.log_evidence_stable, 3),
+            }
+            for finding in verdict.findings
+        },
+    }
 
 
 class _Several:

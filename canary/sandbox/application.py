@@ -3,10 +3,10 @@
 Answers every path with a small JSON body (version, pod), also named in the headers `x-sandbox-version` and
 `x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
 application's own counter: each request is an order, `orders_total{result="ok|failed"}`; beside it, in place
-of a proxy of its own, the answers that it gave. Both are always fast and never count as requests. A request
-that comes before readiness gets 503. SIGTERM drains: readiness fails, requests are served until none has come
-for `--drain-quiet` seconds (so the traffic has been taken away), at most `--drain-limit` seconds; then the
-process exits with 0. A second SIGTERM exits at once.
+of a proxy of its own, the answers that it gave and how long they took. Both paths are always fast and never
+count as requests. A request that comes before readiness gets 503. SIGTERM drains: readiness fails, requests
+are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at most
+`--drain-limit` seconds; then the process exits with 0. A second SIGTERM exits at once.
 
 Plain asyncio, no web framework: hundreds of requests per second must cost a few percent of one core.
 """
@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import math
 import os
 import random
 import signal
@@ -23,11 +24,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from canary.sandbox.behaviour import Behaviour, InvalidBehaviour, RequestRate, parse_behaviour
 from canary.sandbox.files import replace_text
 
+_EDGES = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, math.inf)
+"""Some of Istio's, in milliseconds: what is counted is how long an answer was put off."""
 _MAX_REQUEST_BYTES = 65536
 _HEALTH_PATH = b"/healthz"
 _METRICS_PATH = b"/metrics"
@@ -40,6 +44,10 @@ _REASONS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+
+
+def _le(edge: float) -> str:
+    return "+Inf" if edge == math.inf else f"{edge:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Application:
         self._order_random = random.Random(seed + 1)  # noqa: S311 - the same
         self._orders: Counter[str] = Counter()
         self._answers: Counter[int] = Counter()
+        self._durations: Counter[float] = Counter()
         self._started_at = time.time()
         self._rate = RequestRate()
         self._is_never_ready = behaviour.never_ready or behaviour.ready_in not in pod
@@ -86,9 +95,10 @@ class Application:
             slow = False
         fails_order = self._order_random.random() < behaviour.failed_order_share
         self._orders["failed" if fails_order else "ok"] += 1
-        status = behaviour.error_status if fails else 200
+        status, delay = behaviour.error_status if fails else 200, behaviour.latency_seconds if slow else 0.0
         self._answers[status] += 1
-        return status, behaviour.latency_seconds if slow else 0.0
+        self._durations[next(edge for edge in _EDGES if 1000 * delay <= edge)] += 1
+        return status, delay
 
     def metrics(self) -> str:
         """Orders and answers in Prometheus' text format; each is there from its first on."""
@@ -104,6 +114,12 @@ class Application:
         lines += [
             f'istio_requests_total{{response_code="{status}"}} {count}'
             for status, count in sorted(self._answers.items())
+        ]
+        lines += ["# TYPE istio_request_duration_milliseconds histogram"]
+        buckets = zip(_EDGES, accumulate(self._durations[edge] for edge in _EDGES), strict=True)
+        lines += [
+            f'istio_request_duration_milliseconds_bucket{{le="{_le(edge)}"}} {count}'
+            for edge, count in buckets
         ]
         return "\n".join([*lines, ""])
 

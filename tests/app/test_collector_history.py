@@ -7,8 +7,11 @@ import pytest
 from canary.domain.measurement import Counts, NoData, NoDataReason
 from tests.app.metrics_world import (
     EPOCH,
+    ERRORS,
+    LATENCY,
     TARGET,
     MetricsWorld,
+    bucket_labels,
     canary,
     collector_for,
     evaluated,
@@ -47,6 +50,37 @@ def test_what_pods_count_themselves_is_kept_beside_what_judges() -> None:
     assert found.unattributed == Counts(60, 0)
     parts = [part for part in found.stable_parts["errors"] if part.requests]
     assert sorted(parts, key=lambda part: part.requests) == [Counts(10, 3), Counts(20, 0)]
+
+
+def test_what_pods_count_is_shown_beside_what_clients_do_and_the_other_way_round() -> None:
+    for reporter, judged, beside in (("source", 30, 36), ("destination", 36, 30)):
+        world = MetricsWorld()
+        for at, requests in ((-1, 0), (4, 30)):
+            scrape_gateway(world, at, requests)
+            scrape_pod(world, at, 0, requests + requests // 5, bad=requests // 5)
+        found = look(collector_for(world), world, 8, replace(TARGET, reporter=reporter)).windows[0]
+        assert found.reporter == reporter
+        assert found.counts["errors"].stable.requests == judged
+        assert found.beside["errors"].stable.requests == beside
+
+
+def test_latency_is_told_apart_by_pods_too_and_their_other_buckets_are_no_complaint() -> None:
+    world, target = MetricsWorld(), replace(TARGET, objectives=(ERRORS, LATENCY))
+    for at, requests in ((-1, 0), (4, 30)):
+        rows = [(bucket_labels(le, "checkout"), requests) for le in ("500", "+Inf")]
+        world.scrape(at, [(request_labels("checkout"), requests), *rows], started_at=-99999)
+        for number, edge in enumerate(("500", "750")):
+            own = [
+                (bucket_labels(edge, "checkout", reporter="destination"), requests // 3),
+                (bucket_labels("+Inf", "checkout", reporter="destination"), requests // 2),
+            ]
+            client, pod = f"10.0.0.{number}:15020", pod_of("checkout", number)
+            world.scrape(at, own, client=client, pod=pod, started_at=-99999)
+    found = look(collector_for(world), world, 8, target)
+    assert found.no_data is None
+    assert found.windows[0].counts["latency"].stable == Counts(30, 0)
+    parts = [part for part in found.windows[0].stable_parts["latency"] if part.requests]
+    assert parts == [Counts(15, 5)]
 
 
 def test_by_the_pods_own_count_they_both_judge_and_are_told_apart() -> None:

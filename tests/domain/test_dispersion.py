@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from canary.domain.analysis import fold, new_evidence, with_history
 from canary.domain.dispersion import UNKNOWN, Block, dispersion_of, learn, nothing_learned, spread
-from canary.domain.hypotheses import dispersion_for
+from canary.domain.hypotheses import MOST_OF_LOST, dispersion_for
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, Window
+from canary.domain.plan import UNATTRIBUTED
 from canary.domain.sequential import Dispersion, Hypothesis, bet, log_factor
+from canary.domain.verdict import Reason
 from tests.domain.measured import ERRORS, PLAN, Stretch, Traffic, counts, windows_until_fail
 
 HOUR = 3600
@@ -151,6 +154,30 @@ def test_history_teaches_the_same_whenever_it_comes_and_only_once(after: int) ->
         at_once = fold(at_once, each, PLAN, window_seconds=1.0, step_index=0, step_since=600.0)
     assert evidence.dispersion[ERRORS.name][0].learned == at_once.dispersion[ERRORS.name][0].learned
     assert evidence.history_until == at_once.history_until == 600.0
+
+
+def lost(second: int, bad: int) -> Measurement:
+    return replace(measurement(second, 0, 0), unattributed=Counts(100, bad))
+
+
+def test_how_requests_get_lost_is_learned_from_the_past_alone() -> None:
+    """Once the canary has traffic they may be its own, and must not excuse it."""
+    calm = [lost(second, 0) for second in range(600)]
+    bursts = [lost(second, 20 if second % 60 == 0 else 0) for second in range(600)]
+    evidence = with_history(new_evidence(600.0), bursts, PLAN)
+    assert dispersion_for(UNATTRIBUTED, evidence).canary == MOST_OF_LOST
+    evidence = with_history(new_evidence(600.0), calm, PLAN)
+    for second in range(600, 700):
+        evidence = fold(evidence, lost(second, 100), PLAN, window_seconds=1.0, step_index=0, step_since=600.0)
+    assert dispersion_for(UNATTRIBUTED, evidence).canary == UNKNOWN
+
+
+def test_a_dead_canary_is_found_though_an_earlier_one_is_in_the_history() -> None:
+    dead = [lost(second, 10 if second < 20 else 0) for second in range(600)]
+    stretch = Stretch()
+    stretch.evidence = with_history(stretch.evidence, dead, PLAN)
+    verdicts = [stretch.see(unattributed=Counts(100, 10), errors=counts((0, 0), (90, 0))) for _ in range(15)]
+    assert verdicts[-1].reason is Reason.UNATTRIBUTED_ERRORS
 
 
 def test_a_history_that_is_empty_is_not_asked_for_again() -> None:

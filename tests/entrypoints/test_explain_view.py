@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from canary.adapters.istio.objects import Home
 from canary.app.ports import StoredRelease
-from canary.domain.measurement import NoData, NoDataReason
+from canary.domain.counterfactual import Limits
+from canary.domain.measurement import ArmCounts, Counts, NoData, NoDataReason
 from canary.domain.observation import Requests
 from canary.domain.plan import EvidenceRule, Gate
+from canary.domain.record import Record
 from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
 from canary.entrypoints.live_view import live_view
 from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, PAID, ROLLED_BACK, SUSPECTED
@@ -117,3 +119,26 @@ def test_what_a_step_must_show_is_listed_where_the_plan_asks_for_it():
     assert "OBJECTIVE LN(E) SHOWN errors 0.00 0% latency 0.00 0%" in asked
     assert "each step shows that the next costs less than 0.5 % of all requests" in asked
     assert "must be shown" not in explained(SUSPECTED)
+
+
+def test_each_decision_is_listed_with_what_would_have_changed_it():
+    limits = {"errors": Limits(0.01234, None), "latency": Limits(0.0, 0.0)}
+    record = Record(0, NOW - 30, CONVICTED.verdict, limits, {"requests": QUERY})
+    lines = [" ".join(line.split()) for line in explained(replace(CONVICTED, records=(record,))).splitlines()]
+    (errors,) = (line for line in lines if line.startswith("1 of 3 (10 %)") and " errors " in line)
+    assert "Fail: ObjectiveBreached errors 60 of 300 6 of 2700 1.0 % 1.3 %, no tolerance" in errors
+    (latency,) = (line for line in lines if line.startswith("1 of 3 (10 %)") and " latency " in line)
+    assert latency.endswith("1.0 % any")
+
+
+def test_what_the_other_reporter_counted_is_told_beside_and_is_no_judge():
+    verdict = CONVICTED.verdict
+    first, *rest = verdict.findings
+    seen = replace(first, beside=ArmCounts(Counts(400, 160), Counts(2700, 9)))
+    release = replace(CONVICTED, verdict=replace(verdict, findings=(seen, *rest)))
+    lines = [" ".join(line.split()) for line in explained(release).splitlines()]
+    (row,) = (line for line in lines if line.startswith("errors as pods saw each attempt"))
+    assert "(160 of 400)" in row
+    assert row.endswith("(9 of 2700) shown only -")
+    by_pods = replace(release, evidence=replace(release.evidence, reporter="destination"))
+    assert "as clients saw it" in explained(by_pods)

@@ -16,6 +16,7 @@ from canary.domain.evidence import Evidence
 from canary.domain.measurement import grid_floor
 from canary.domain.observation import Requests
 from canary.domain.plan import Gate, Plan, ServiceKey
+from canary.domain.record import Record
 from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Reason, Verdict
 
@@ -95,6 +96,7 @@ class ReleaseStatus:
     reason: Reason = Reason.STARTED
     message: str = ""
     verdict: Verdict | None = None
+    records: tuple[Record, ...] = ()
     held_weight: int = 0
     ending: Phase = Phase.ROLLED_BACK
     previous_template: str | None = None

@@ -11,7 +11,7 @@ from typing import Final
 
 from canary.adapters.prometheus import promql
 from canary.app.ports import MetricTarget
-from canary.domain.istio_metrics import BUCKETS, DESTINATION, REQUESTS
+from canary.domain.istio_metrics import BUCKETS, DESTINATION, REQUESTS, SOURCE
 from canary.domain.metric_template import Counter, MetricTemplate
 
 __all__ = ["of_hosts", "selectors"]
@@ -24,15 +24,14 @@ def selectors(targets: Sequence[MetricTarget]) -> Mapping[str, str]:
 
     Raises ``promql.InvalidName`` when a name cannot be put into a query.
     """
-    judging = {each.reporter for each in targets}
-    # Pods' own counts, too: they tell how bad requests come.
-    found = {REQUESTS: promql.selector(REQUESTS, of_hosts(targets, judging | {DESTINATION}))}
+    # Both counts of requests: what does not judge is shown beside, and pods' own tell how bad requests come.
+    found = {REQUESTS: promql.selector(REQUESTS, of_hosts(targets, {SOURCE, DESTINATION}))}
     with_latency = [each for each in targets if any(o.bound_ms is not None for o in each.objectives)]
     bounds = {o.bound_ms for each in with_latency for o in each.objectives if o.bound_ms is not None}
     if bounds:
         edges = {text for bound in bounds for text in promql.edge_texts(bound)} | {"+Inf"}
         matchers = (
-            *of_hosts(with_latency, {each.reporter for each in with_latency}),
+            *of_hosts(with_latency, {each.reporter for each in with_latency} | {DESTINATION}),
             promql.matcher("le", edges),
         )
         found[BUCKETS] = promql.selector(BUCKETS, matchers)

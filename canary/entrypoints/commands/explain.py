@@ -37,20 +37,15 @@ ANY_PROMETHEUS = "http://prometheus"
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--reporter",
-    type=click.Choice(["source", "destination"]),
-    default="source",
-    help="What the controller's prometheus.reporter is, for the queries shown.",
-)
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print a document instead of text.")
 @cluster_options
 @click.pass_context
-def explain(context: click.Context, name: str, reporter: str, output: str | None) -> None:
+def explain(context: click.Context, name: str, output: str | None) -> None:
     """Explain the release of service NAME, or the release NAME.
 
-    Shows the verdict, its counts, intervals and windows, each test's evidence, the queries, what was asked
-    for, what comes next, and kubectl commands that return all traffic to stable without the controller.
+    Shows the verdict, its counts, intervals and windows, each test's evidence, the decisions so far, the
+    queries, what was asked for, what comes next, and kubectl commands that return all traffic to stable
+    without the controller.
     """
     cluster = the_cluster(context)
     _, stored = find_release(context, cluster, name)
@@ -61,7 +56,7 @@ def explain(context: click.Context, name: str, reporter: str, output: str | None
     explanation = Explanation(
         stored=stored,
         view=view,
-        queries=_queries(release, routes, reporter),
+        queries=_queries(release, routes),
         commands=_commands(release, routes, patches, _kubectl_options(options_in(context))),
         routes=phrases,
         withheld=[str(problem) for problem in routes.withheld],
@@ -102,9 +97,10 @@ def _routes(cluster: Cluster, release: Release) -> tuple[Routes, list[str]]:
     return routes, [*phrases, *(f"left out: {what}" for what in routes.left_out)]
 
 
-def _queries(release: Release, routes: Routes, reporter: str) -> Mapping[str, str]:
+def _queries(release: Release, routes: Routes) -> Mapping[str, str]:
     """The queries as the controller writes them, for this release alone and one window."""
-    target = metric_target(release, routes, release.evidence.evaluated_until, reporter)
+    evidence = release.evidence
+    target = metric_target(release, routes, evidence.evaluated_until, evidence.reporter)
     source = PrometheusSource(PrometheusAccess(ANY_PROMETHEUS), SystemClock())
     try:
         return source.queries(target)
