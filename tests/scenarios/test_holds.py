@@ -14,10 +14,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 def test_trouble_that_stable_shares_holds_and_is_not_blamed_on_the_canary(shop: Shop) -> None:
     shop.open("10@4s,50@4s")
+    # Else the canary, which runs what stable did, would be judged first.
+    shop.annotate(paused="true")
     shop.push("v1", "errors=20%", to=SERVICE)
     shop.until(lambda: shop.version_of(SERVICE) == "v1" and shop.is_ready(), "stable to be in trouble")
     shop.wait_for_requests(300)
     shop.push("v2", "errors=20%")
+    shop.annotate(paused=None)
     held = shop.wait_for(Phase.HELD, Reason.SHARED_TROUBLE).release
     assert "stable itself is in trouble" in held.message
     assert "The canary is not blamed for what both suffer" in held.message

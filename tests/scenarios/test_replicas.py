@@ -21,12 +21,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 STEPS = "10@3s,50@3s,100@3s"
 EVERY_STEP = [(90, 10), (50, 50), (0, 100), (100, 0)]
 FAST = {
-    "LEADERSHIP__LEASE_DURATION": "4s",
-    "LEADERSHIP__RENEW_DEADLINE": "3s",
+    "LEADERSHIP__LEASE_DURATION": "8s",
+    "LEADERSHIP__RENEW_DEADLINE": "7s",
     "LEADERSHIP__RETRY_PERIOD": "500ms",
 }
 EXIT_LOST_LEADERSHIP = 3
-LATE_SECONDS = 15.0
+LATE_SECONDS = 19.0
 """So late does a write arrive: the other leader is steps ahead by then."""
 
 
