@@ -45,8 +45,8 @@ HEALTHY_STEPS = "10@5s,50@5s,100@5s"
 class Found:
     """One faulty release: when it ended in the users' eyes, and what it cost them."""
 
-    bad_seconds: float | None
-    """From the first bad answer of the canary to its last; None when it was not rolled back in time."""
+    seconds: float | None
+    """From the canary's first answer to its last; None when it was not rolled back in time."""
     bad: int
     canary_requests: int
 
@@ -119,14 +119,14 @@ def seconds_until(session: requests.Session, shop: Shop, wanted: str) -> float:
 def fault_table(world: World, faults: tuple[str, ...], rates: tuple[int, ...]) -> Iterator[str]:
     """One release for each fault and rate; nothing was wrong with the version before."""
     yield (
-        f"| canary at {STEP_PERCENT} %, requests/s in all | fault | bad for, seconds | bad answers "
+        f"| canary at {STEP_PERCENT} %, requests/s in all | fault | users exposed, seconds | bad answers "
         "| of canary requests |"
     )
     yield "| --- | --- | --- | --- | --- |"
     for rate in rates:
         for fault in faults:
             found = faulty_release(world, fault, rate)
-            ended = "not found" if found.bad_seconds is None else f"{found.bad_seconds:.0f}"
+            ended = "not found" if found.seconds is None else f"{found.seconds:.0f}"
             yield f"| {rate} | {fault} | {ended} | {found.bad} | {found.canary_requests} |"
 
 
@@ -145,10 +145,10 @@ def faulty_release(world: World, fault: str, rate: int) -> Found:
             is_found = False
         shop.end_traffic()
         lines = [line for line in read_log(log) if line["version"] == "v2"]
-        bad = [(line["second"], count) for line in lines if (count := bad_of(line))]
-        spread = bad[-1][0] - bad[0][0] + 1 if bad else 0
-        total = sum(line["count"] for line in lines)
-        return Found(spread if is_found else None, sum(count for _, count in bad), total)
+        seconds = [line["second"] for line in lines]
+        spread = max(seconds) - min(seconds) + 1 if seconds else 0
+        bad, total = sum(bad_of(line) for line in lines), sum(line["count"] for line in lines)
+        return Found(spread if is_found else None, bad, total)
 
 
 def phase_of(shop: Shop) -> Phase:

@@ -230,6 +230,12 @@ def test_retries_hide_a_canarys_errors_from_its_users_and_so_from_the_verdict(sh
     totals = read_totals(shop.logs[0])
     failed = sum(count for (_, status), count in totals.requests.items() if status != 200)
     assert failed <= totals.requests["v2", 200] * 0.02
+    # The pods themselves count each attempt: that is shown beside, and says what was hidden.
+    judged = shop.newest().release.records[-1].verdict.findings[0]
+    assert judged.beside is not None
+    attempts = judged.beside.canary
+    assert 0.1 < attempts.bad / attempts.requests < 0.3
+    assert judged.canary.bad <= 0.02 * judged.canary.requests
 
 
 def test_canary_of_one_pod_that_outlier_detection_takes_out_is_rolled_back_for_its_errors(shop: Shop) -> None:
@@ -250,6 +256,7 @@ def test_canary_of_one_pod_that_outlier_detection_takes_out_is_rolled_back_for_i
     shop.end_traffic()
     requests = read_totals(shop.logs[0]).requests
     assert requests["v2", 500] >= 3
+    assert requests[NOBODY, 503] > 0, "Envoy took the pod out, or there was nothing to see here"
     assert set(requests) <= {("v1", 200), ("v2", 500), (NOBODY, 503)}
 
 

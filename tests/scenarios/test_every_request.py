@@ -6,7 +6,7 @@ import pytest
 
 from canary.adapters.kube.releases import Wish
 from canary.domain.plan import Gate
-from canary.domain.release import Phase
+from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from canary.sandbox.showcase import SERVICE
 from canary.sandbox.traffic_log import read_totals
@@ -34,11 +34,17 @@ def rest(shop: Shop) -> None:
     )
 
 
-def replace_a_pod_of_each(shop: Shop) -> None:
-    """Delete one of stable's pods and one of the canary's, and wait until others serve in their place."""
+def delete_a_pod_of_each(shop: Shop) -> dict[str, set[str]]:
+    """Delete one of stable's pods and one of the canary's; the names that there were."""
     before = {track: shop.pods(track) for track in ("stable", "canary")}
     for names in before.values():
         shop.transport.request("DELETE", f"{shop.pods_path}/{min(names)}")
+    return before
+
+
+def replace_a_pod_of_each(shop: Shop) -> None:
+    """Delete one of stable's pods and one of the canary's, and wait until others serve in their place."""
+    before = delete_a_pod_of_each(shop)
 
     def are_replaced() -> bool:
         return shop.is_ready() and all(len(shop.pods(track) - names) == 1 for track, names in before.items())
@@ -74,3 +80,25 @@ def test_every_request_is_counted_once_for_the_right_workload_while_pods_are_rep
     assert_exact(shop.newest().release, totals)
     shop.ask(Wish(promote=True))
     assert_exact(shop.wait_for(Phase.SUCCEEDED).release, totals)
+
+
+def test_none_is_lost_while_pods_are_replaced_in_the_middle_of_a_promotion(shop: Shop) -> None:
+    shop.open("50@3s", drain="1s")
+    shop.push("v2", "ready-after=1s")
+    shop.wait_for_stage(Stage.COPYING)
+    delete_a_pod_of_each(shop)
+    shop.wait_for(Phase.SUCCEEDED)
+    rest(shop)
+    assert shop.statuses() == {200}
+
+
+def test_none_is_lost_but_to_the_canarys_errors_while_pods_are_replaced_in_a_rollback(shop: Shop) -> None:
+    shop.open("10@3s,50@60s", drain="1s")
+    shop.push("v2", "ready-after=1s errors=20%")
+    shop.wait_for_weights(90, 10)
+    delete_a_pod_of_each(shop)
+    shop.wait_for(Phase.ROLLED_BACK)
+    rest(shop)
+    totals = read_totals(shop.logs[0])
+    assert set(totals.requests) <= {("v1", 200), ("v2", 200), ("v2", 500)}
+    assert totals.requests["v2", 500] > 0

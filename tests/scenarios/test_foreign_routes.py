@@ -39,6 +39,12 @@ MESH: Json = {
             "route": weighted((LEGACY, 40), (STABLE, 60), (CANARY, 0)),
             "fault": {"delay": {"percentage": {"value": 0.1}, "fixedDelay": "1s"}},
         },
+        {"name": "moved", "match": [{"uri": {"prefix": "/old"}}], "redirect": {"uri": "/new"}},
+        {
+            "name": "closed",
+            "match": [{"uri": {"prefix": "/closed"}}],
+            "directResponse": {"status": 410, "body": {"string": "gone"}},
+        },
         {
             "name": "main",
             "route": weighted((STABLE, 100), (CANARY, 0)),
@@ -96,7 +102,7 @@ def bytes_of_spec(shop: Shop, name: str) -> bytes:
 def pairs(spec: Json) -> list[tuple[int, int]]:
     """The weights of stable and canary in every http route that has both, in order."""
     found = []
-    for route in spec["http"]:
+    for route in (route for route in spec["http"] if "route" in route):
         weights = {leg["destination"].get("subset"): leg.get("weight") for leg in route["route"]}
         if {"stable", "canary"} <= weights.keys():
             found.append((weights["stable"], weights["canary"]))
@@ -106,7 +112,7 @@ def pairs(spec: Json) -> list[tuple[int, int]]:
 def without_pairs(state: Json) -> str:
     """All that people wrote but the weights of those routes; the order of everything counts."""
     spec: Any = json.loads(json.dumps(state["spec"]))
-    for route in spec["http"]:
+    for route in (route for route in spec["http"] if "route" in route):
         subsets = {leg["destination"].get("subset") for leg in route["route"]}
         for leg in route["route"]:
             if {"stable", "canary"} <= subsets and leg["destination"].get("subset"):
