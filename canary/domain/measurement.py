@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["NOTHING", "ArmCounts", "Counts", "Measurement", "NoData", "NoDataReason", "Window", "grid_floor"]
+__all__ = [
+    "NOTHING",
+    "ArmCounts",
+    "Counts",
+    "GaugeReading",
+    "Measurement",
+    "NoData",
+    "NoDataReason",
+    "Window",
+    "grid_floor",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +67,19 @@ class ArmCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class GaugeReading:
+    """What a gauge said of the canary at the end of a window, by the latest sample of each of its series."""
+
+    canary: float
+    stable: float | None
+    """What it said of stable; None where it said nothing of late."""
+    oldest_at: float
+    """When the oldest of the canary's samples was scraped, Unix seconds."""
+    newest_at: float
+    """The same of the newest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One window's counts, by objective name.
 
@@ -70,6 +93,8 @@ class Measurement:
     stable_parts: Mapping[str, tuple[Counts, ...]] = field(default_factory=dict)
     """By objective: stable's counts by groups of its pods, by these pods' own account; empty where pods do
     not count."""
+    gauges: Mapping[str, GaugeReading] = field(default_factory=dict)
+    """By the name of an objective by the threshold rule; without those that had nothing fresh to say."""
 
 
 class NoDataReason(StrEnum):
