@@ -149,6 +149,11 @@ class GaugeTemplate:
     @property
     def selections(self) -> tuple[Selection, ...]:
         """What has to be fetched."""
+        return self.gauges
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        """The gauge, and what it is divided by."""
         return (self.gauge,) if self.over is None else (self.gauge, self.over)
 
 
