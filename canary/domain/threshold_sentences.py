@@ -6,7 +6,18 @@ from canary.domain.plan import Side, Threshold
 from canary.domain.sentences import Progress
 from canary.domain.threshold import Checked, of_step
 
-__all__ = ["bound_in_words", "breached", "kept", "none_taken", "number", "over_now", "silent", "tally"]
+__all__ = [
+    "RULE",
+    "allowance",
+    "bound_in_words",
+    "breached",
+    "kept",
+    "none_taken",
+    "number",
+    "over_now",
+    "silent",
+    "tally",
+]
 
 RULE = "threshold rule"
 _LARGEST_PLAIN = 1e15
@@ -27,7 +38,7 @@ def breached(item: Checked, checks: Checks) -> str:
     if checks.failed <= threshold.failures and row is not None:
         how = f"in {checks.most_in_a_row} checks in a row of this step ({row} in a row end it; "
     else:
-        how = f"in {checks.failed} of {_checks(checks.taken)} of this step ({_allowed(threshold)}; "
+        how = f"in {checks.failed} of {_checks(checks.taken)} of this step ({allowance(threshold)}; "
     return (
         f"FAIL {threshold.name}: {_against_bound(threshold, value)}, {how}{RULE}, no statistics). "
         f"{_stable(checks)}"
@@ -56,7 +67,7 @@ def over_now(item: Checked, checks: Checks) -> str:
     threshold = item.threshold
     return (
         f"HOLD {threshold.name}: {_against_bound(threshold, checks.canary)}, in the latest check of this "
-        f"step ({tally(checks)}, {_allowed(threshold)}; {RULE}, no statistics). {_stable(checks)} "
+        f"step ({tally(checks)}, {allowance(threshold)}; {RULE}, no statistics). {_stable(checks)} "
         "No step is taken until a check is good again."
     )
 
@@ -78,17 +89,20 @@ def tally(checks: Checks) -> str:
     return f"{checks.failed} of {_checks(checks.taken)} failed"
 
 
+def allowance(threshold: Threshold) -> str:
+    """As in ``2 failures are allowed``, and in a row, where that is bounded, too."""
+    number_of = threshold.failures or "no"
+    failures = "1 failure is allowed" if threshold.failures == 1 else f"{number_of} failures are allowed"
+    row = threshold.consecutive
+    return failures if row is None else f"{failures}, {row} in a row are too many"
+
+
 def number(value: float) -> str:
     """Write a value as briefly as people can still read it exactly enough."""
     size = abs(value)
     if size >= 1e6 and size < _LARGEST_PLAIN:
         return f"{value:,.0f}"
     return f"{value:.6g}" if size == 0.0 or size >= _SMALLEST_PLAIN else f"{value:.3g}"
-
-
-def _allowed(threshold: Threshold) -> str:
-    number_of = threshold.failures or "no"
-    return "1 failure is allowed" if threshold.failures == 1 else f"{number_of} failures are allowed"
 
 
 def _against_bound(threshold: Threshold, value: float) -> str:
