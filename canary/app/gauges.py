@@ -40,6 +40,8 @@ Tracks = Mapping[str, Track]
 
 def followed(tracks: Tracks, series: Iterable[Series], target: MetricTarget) -> Tracks:
     """Return ``tracks`` with what was sampled since; a sample that is known already changes nothing."""
+    if not target.thresholds:
+        return tracks
     wanted = [(template, gauge) for template in _templates(target.thresholds) for gauge in template.gauges]
     found = dict(tracks)
     for each in series:
