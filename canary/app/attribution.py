@@ -24,11 +24,23 @@ from canary.domain.istio_metrics import (
     reached_no_workload,
     scrape_target,
 )
-from canary.domain.metric_template import MetricTemplate
+from canary.domain.metric_template import AnyTemplate
 from canary.domain.plan import ObjectiveKind
 from canary.domain.pod_names import deployment_of
 
-__all__ = ["UNATTRIBUTED", "Arm", "Place", "Share", "Slot", "judges", "latency_bounds", "places", "shares"]
+__all__ = [
+    "UNATTRIBUTED",
+    "Arm",
+    "Place",
+    "Share",
+    "Slot",
+    "arm_by_template",
+    "judges",
+    "latency_bounds",
+    "places",
+    "shares",
+    "sought",
+]
 
 Place = tuple[str, str, str]
 """Where series are found: a metric, one of its labels, and that label's value."""
@@ -83,9 +95,9 @@ def judges(labels: Labels, target: MetricTarget) -> bool:
 def places(target: MetricTarget) -> frozenset[Place]:
     """Where all series of a target are; what else is there may be others'."""
     found = {(metric, _HOST, host) for metric in (REQUESTS, BUCKETS) for host in target.hosts}
-    for template in (each.template for each in target.objectives if each.template is not None):
-        for counter in (template.total, template.bad):
-            found.add((counter.metric, template.namespace_label, target.key.namespace))
+    for template in target.templates:
+        for selection in template.selections:
+            found.add((selection.metric, template.namespace_label, target.key.namespace))
     return frozenset(found)
 
 
@@ -149,13 +161,22 @@ def _by_templates(labels: Labels, target: MetricTarget) -> Sequence[Share]:
         if template is None:
             continue
         is_counted, is_bad = template.total.selects(labels), template.bad.selects(labels)
-        arm = _arm_by_template(labels, template, target) if is_counted or is_bad else None
+        arm = arm_by_template(labels, template, target) if is_counted or is_bad else None
         if arm is not None:
             found.append(Share(Slot(objective.name, arm), int(is_counted), int(is_bad)))
     return found
 
 
-def _arm_by_template(labels: Labels, template: MetricTemplate, target: MetricTarget) -> Arm | None:
+def sought(template: AnyTemplate, target: MetricTarget) -> str:
+    """By which labels the series of the canary are looked for, in words."""
+    who = f"a pod of {target.canary_workload} as {template.pod_label}"
+    if template.workload_label is not None:
+        who = f'{template.workload_label}="{target.canary_workload}"'
+    return f'{template.namespace_label}="{target.key.namespace}" and {who}'
+
+
+def arm_by_template(labels: Labels, template: AnyTemplate, target: MetricTarget) -> Arm | None:
+    """Whose a series is, by the labels that a template names; None when it is neither workload's."""
     if labels.get(template.namespace_label) != target.key.namespace:
         return None
     if template.workload_label is not None:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from canary.app.attribution import Arm, Slot
+from canary.app import gauges
+from canary.app.attribution import Arm, Slot, sought
 from canary.app.ports import Measurements, MetricTarget, Series
 from canary.app.scrapes import Life, SortedScrapes, sort_scrapes
 from canary.app.tally import Sum, Tally, added, settle, with_increment
@@ -80,6 +81,7 @@ class Book:
     """Memory reaches back before the first window."""
     memory: Memory = field(default_factory=dict)
     carry: Tally = field(default_factory=dict)
+    tracks: gauges.Tracks = field(default_factory=dict)
     interval_seconds: float = 0.0
     """The proxies' scrape interval as seen in their samples; 0 while unknown."""
     application_interval_seconds: float = 0.0
@@ -127,7 +129,14 @@ def history_of(target: MetricTarget) -> Book | None:
     seconds = min(HISTORY_SECONDS, HISTORY_SCRAPES * target.window_seconds)
     begin = grid_floor(until - seconds, window_seconds)
     return Book(
-        replace(target, window_seconds=window_seconds, evaluated_until=begin, history_until=until),
+        # Gauges have no history: nothing is learned from what they said before.
+        replace(
+            target,
+            window_seconds=window_seconds,
+            evaluated_until=begin,
+            history_until=until,
+            thresholds=(),
+        ),
         begin,
         begin,
     )
@@ -178,9 +187,12 @@ def record(
         interval_seconds=found.interval_seconds or book.interval_seconds,
         application_interval_seconds=found.application_interval_seconds or book.application_interval_seconds,
         missing_bounds=found.missing_bounds,
+        tracks=gauges.followed(book.tracks, series, book.target),
     )
     book = _write(book, found, increments)
-    return replace(book, no_data=_complaint(book, found))
+    complaint = _complaint(book, found) or gauges.complaint(book.tracks, book.target, end)
+    kept = gauges.forgotten(book.tracks, end, end - timing.lookback_seconds)
+    return replace(book, no_data=complaint, tracks=kept)
 
 
 def with_edges(book: Book, edges: tuple[float, ...]) -> Book:
@@ -217,6 +229,7 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
                 stable_parts=settled.stable_parts,
                 reporter=book.target.reporter,
                 beside=settled.beside,
+                gauges=gauges.readings(book.tracks, book.target, window.end),
             )
         )
         written_until = index * step
@@ -270,13 +283,10 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
 
 def _unheard(objective: Objective, target: MetricTarget, found: SortedScrapes) -> str:
     """Which events of the canary nothing was scraped of, by the labels that were looked for."""
-    template, canary = objective.template, target.canary_workload
+    template = objective.template
     if template is None:
         return f"{objective.name} has no metric template"
-    who = f'{template.workload_label}="{canary}"'
-    if template.workload_label is None:
-        who = f"a pod of {canary} as {template.pod_label}"
-    where = f'{template.namespace_label}="{target.key.namespace}" and {who}'
+    where = sought(template, target)
     though = (
         f", though of {target.stable_workload}" if Slot(objective.name, Arm.STABLE) in found.heard else ""
     )

@@ -25,6 +25,7 @@ def metric_target(
         canary_workload=release.plan.canary,
         hosts=frozenset(host for host in (routes.stable_host, routes.canary_host) if host),
         objectives=release.plan.objectives,
+        thresholds=release.plan.thresholds,
         window_seconds=release.window_seconds,
         evaluated_until=evaluated_until,
         interval_seconds=release.plan.interval_seconds,

@@ -11,8 +11,9 @@ from typing import Protocol
 from canary.domain.errors import Problem
 from canary.domain.istio_metrics import SOURCE
 from canary.domain.measurement import Measurement, NoData
+from canary.domain.metric_template import AnyTemplate
 from canary.domain.observation import Requests, Routes, Workload
-from canary.domain.plan import Objective, Plan, ServiceKey
+from canary.domain.plan import Objective, Plan, ServiceKey, Threshold
 from canary.domain.policy import PolicySpec
 from canary.domain.release import Release
 
@@ -289,11 +290,19 @@ class MetricTarget:
     """Whose count of the requests judges."""
     history_until: float | None = None
     """The end of the history that the release still has to learn from; None when it has."""
+    thresholds: tuple[Threshold, ...] = ()
+
+    @property
+    def templates(self) -> tuple[AnyTemplate, ...]:
+        """Every metric template that has to be looked at."""
+        counted = (each.template for each in self.objectives)
+        looked_at = (each.template for each in self.thresholds)
+        return tuple(each for each in (*counted, *looked_at) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One scraped value: Unix seconds of the scrape, and the cumulative count."""
+    """One scraped value: Unix seconds of the scrape, and the cumulative count or the gauge's value."""
 
     at: float
     value: float
@@ -301,7 +310,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A time series of cumulative counts, or of a target's process start time."""
+    """A time series of cumulative counts, of a gauge, or of a target's process start time."""
 
     labels: Mapping[str, str]
     """All labels, ``__name__`` included."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from canary.domain import dispersion, sentences
+from canary.domain import dispersion, sentences, threshold, threshold_sentences
 from canary.domain.assurance import fold_assurance, missing
 from canary.domain.conviction import convict, find, weigh
 from canary.domain.dispersion import Block
@@ -59,6 +59,7 @@ def start_step(evidence: Evidence) -> Evidence:
         step_counts={},
         step_beside={},
         step_assurance={},
+        step_checks={},
         step_unattributed=NOTHING,
         split_doubt=None,
     )
@@ -111,6 +112,11 @@ def fold(
         step_beside=_added(evidence.step_beside, measurement.beside) if in_step else evidence.step_beside,
         step_assurance=(
             fold_assurance(evidence, measurement, plan, step_index) if in_step else evidence.step_assurance
+        ),
+        step_checks=(
+            threshold.fold_checks(evidence, measurement, plan, step_since)
+            if in_step
+            else evidence.step_checks
         ),
         release_counts=_added(evidence.release_counts, counted),
         step_unattributed=evidence.step_unattributed + measurement.unattributed,
@@ -194,6 +200,8 @@ class _Case:
     log_evidence: float
     log_threshold: float
     findings: tuple[Finding, ...]
+    checked: tuple[threshold.Checked, ...]
+    step_since: float
 
     @property
     def plan(self) -> Plan:
@@ -223,16 +231,23 @@ def judge(
     """
     weighed = weigh(evidence, plan, window_seconds)
     findings = tuple(find(evidence, objective, weighed) for objective in plan.objectives)
+    checked = threshold.checked(evidence, plan)
     conviction = convict(evidence, plan, weighed, findings)
+    broken = threshold.broken(checked)
     if conviction is not None:
         answer = _Answer(Outcome.FAIL, conviction.reason, conviction.sentence, conviction.objective)
+    elif broken is not None and broken.checks is not None:
+        sentence = threshold_sentences.breached(broken, broken.checks)
+        answer = _Answer(Outcome.FAIL, Reason.THRESHOLD_BREACHED, sentence, broken.threshold.name)
     else:
         progress = sentences.Progress(plan, step_index, evidence.evaluated_until - step_since)
         # A step that has just begun is not blamed for the silence before it.
         silence = now - max(evidence.evaluated_until, step_since)
         stale = silence - max(STALE_SECONDS, STALE_WINDOWS * window_seconds)
-        case = _Case(evidence, progress, stale, weighed.log_evidence, weighed.log_threshold, findings)
-        answer = _held(case) or _Answer(Outcome.PASS, Reason.BAKED, sentences.baked(progress, findings))
+        log_evidence, log_threshold = weighed.log_evidence, weighed.log_threshold
+        case = _Case(evidence, progress, stale, log_evidence, log_threshold, findings, checked, step_since)
+        kept = [threshold_sentences.kept(item, step_since) for item in checked]
+        answer = _held(case) or _Answer(Outcome.PASS, Reason.BAKED, sentences.baked(progress, findings, kept))
     return Verdict(
         outcome=answer.outcome,
         reason=answer.reason,
@@ -253,6 +268,7 @@ def _held(case: _Case) -> _Answer | None:
         or _split_not_observed(case)
         or _baking(case)
         or _without_requests(case)
+        or _without_checks(case)
         or _under_suspicion(case)
         or _not_shown(case)
     )
@@ -311,6 +327,20 @@ def _without_requests(case: _Case) -> _Answer | None:
         if weight < 100 and not counts.stable.requests:
             sentence = sentences.no_stable_traffic(case.progress, finding)
             return _Answer(Outcome.HOLD, Reason.NO_TRAFFIC, sentence, objective.name)
+    return None
+
+
+def _without_checks(case: _Case) -> _Answer | None:
+    """Hold until each objective by the threshold rule was checked in this step, lately, and well."""
+    for item in case.checked:
+        checks, name = threshold.of_step(item, case.step_since), item.threshold.name
+        if checks is None:
+            sentence = threshold_sentences.none_taken(item, case.progress)
+            return _Answer(Outcome.HOLD, Reason.TOO_FEW_CHECKS, sentence, name)
+        if checks.is_silent:
+            return _Answer(Outcome.HOLD, Reason.NO_DATA, threshold_sentences.silent(item), name)
+        if checks.in_a_row:
+            return _Answer(Outcome.HOLD, Reason.SUSPICION, threshold_sentences.over_now(item, checks), name)
     return None
 
 

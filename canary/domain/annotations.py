@@ -22,14 +22,15 @@ from canary.domain.plan import (
     Plan,
     PolicyRef,
     ServiceKey,
+    Threshold,
 )
 from canary.domain.policy import (
     NOTHING_PROVIDED,
     Policy,
     Provided,
     Unavailable,
-    further_objectives,
 )
+from canary.domain.policy_objectives import further_objectives
 from canary.domain.reference import PREFIX, REFERENCE, Annotation
 from canary.domain.wishes import in_namespace, quote, shorten, suggestion
 
@@ -151,7 +152,7 @@ def parse_plan(
         stable=reader.value(known.STABLE) or key.name,
         canary=reader.value(known.CANARY) or f"{key.name}-canary",
         steps=reader.value(known.STEPS) or (),
-        objectives=objectives,
+        objectives=tuple(item for item in objectives if isinstance(item, Objective)),
         interval_seconds=reader.value(known.INTERVAL),
         tolerance=reader.value(known.TOLERANCE) or 1.0,
         min_requests=reader.value(known.MIN_REQUESTS) or 1,
@@ -166,6 +167,7 @@ def parse_plan(
         policy=str(named) if named is not None else None,
         virtual_services=in_namespace(reader.value(known.VIRTUAL_SERVICES) or (), key.namespace),
         paused=reader.value(known.PAUSED) or False,
+        thresholds=tuple(item for item in objectives if isinstance(item, Threshold)),
     )
     reader.refuse_unknown()
     if named is not None and not isinstance(policy, Policy):
@@ -191,15 +193,18 @@ def policy_problems(policy: Policy, provided: Provided) -> tuple[Problem, ...]:
 
 def _objectives(
     reader: _Reader, policies: Sequence[Policy], provided: Provided
-) -> tuple[tuple[Objective, ...], list[Problem]]:
-    objectives = []
+) -> tuple[tuple[Objective | Threshold, ...], list[Problem]]:
+    objectives: list[Objective | Threshold] = []
     max_error_rate, latency = reader.value(known.MAX_ERROR_RATE), reader.value(known.MAX_LATENCY)
     if max_error_rate is not None:
         objectives.append(Objective(ERROR_RATE, ObjectiveKind.ERRORS, max_error_rate))
     if latency is not None:
         objectives.append(Objective(LATENCY, ObjectiveKind.LATENCY, *latency))
     said = next((policy for policy in policies if policy.spec.objectives is not None), None)
-    further, problems = further_objectives(said, provided.templates) if said is not None else ([], [])
+    if said is None:
+        return tuple(objectives), []
+    place = f"{said.place}objectives"
+    further, problems = further_objectives(said.spec.objectives or (), place, provided.templates)
     return (*objectives, *further), problems
 
 

@@ -7,7 +7,7 @@ from canary.domain.dispersion import Block
 from canary.domain.istio_metrics import SOURCE
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, NoData
 
-__all__ = ["Evidence", "MixtureState", "SplitDoubt"]
+__all__ = ["Checks", "Evidence", "MixtureState", "SplitDoubt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,29 @@ class SplitDoubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Checks:
+    """What the checks of one objective by the threshold rule have found in the present step; never none."""
+
+    checked_at: float
+    """End of the window of the latest check, Unix seconds: each window is checked at most once."""
+    sampled_at: float
+    """When the newest sample that it saw was scraped: no sample is checked twice."""
+    canary: float
+    """The value at the latest check."""
+    stable: float | None
+    """Stable's at the same time; it decides nothing."""
+    taken: int
+    failed: int
+    in_a_row: int
+    """Failed checks up to the latest, without a good one between them."""
+    most_in_a_row: int
+    failing: float | None
+    """The canary's value at the latest failed check; None while none failed."""
+    is_silent: bool
+    """In the latest window there was no fresh value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that the analysis remembers of a release; small, and saved with it."""
 
@@ -57,6 +80,8 @@ class Evidence:
     """By objective: counts since the present step began, by the other reporter where there is one."""
     step_assurance: Mapping[str, MixtureState] = field(default_factory=dict)
     """By objective: the bets of this step that going on is safe; for plans that ask for it."""
+    step_checks: Mapping[str, Checks] = field(default_factory=dict)
+    """By the name of an objective by the threshold rule: its checks since the present step began."""
     step_unattributed: Counts = NOTHING
     """All requests, and those that reached no workload, in the windows that were folded since then."""
     split_before: Counts = NOTHING

@@ -7,7 +7,17 @@ from enum import StrEnum
 
 from canary.domain.istio_metrics import SOURCE
 
-__all__ = ["NOTHING", "ArmCounts", "Counts", "Measurement", "NoData", "NoDataReason", "Window", "grid_floor"]
+__all__ = [
+    "NOTHING",
+    "ArmCounts",
+    "Counts",
+    "GaugeReading",
+    "Measurement",
+    "NoData",
+    "NoDataReason",
+    "Window",
+    "grid_floor",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +69,19 @@ class ArmCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class GaugeReading:
+    """What a gauge said of the canary at the end of a window, by the latest sample of each of its series."""
+
+    canary: float
+    stable: float | None
+    """What it said of stable; None where it said nothing of late."""
+    oldest_at: float
+    """When the oldest of the canary's samples was scraped, Unix seconds."""
+    newest_at: float
+    """The same of the newest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One window's counts, by objective name.
 
@@ -76,6 +99,8 @@ class Measurement:
     """Whose count judges: the clients', or the pods' own."""
     beside: Mapping[str, ArmCounts] = field(default_factory=dict)
     """By objective: the same by the other reporter, where there is one."""
+    gauges: Mapping[str, GaugeReading] = field(default_factory=dict)
+    """By the name of an objective by the threshold rule; without those that had nothing fresh to say."""
 
 
 class NoDataReason(StrEnum):

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from canary.domain.metric_template import MetricTemplate
+from canary.domain.metric_template import GaugeTemplate, MetricTemplate
 
 __all__ = [
+    "DEFAULT_CHECK_SECONDS",
+    "DEFAULT_FAILURES",
     "ERROR_RATE",
     "LATENCY",
     "TAKEN_NAMES",
@@ -24,7 +26,9 @@ __all__ = [
     "PolicyRef",
     "RouteRef",
     "ServiceKey",
+    "Side",
     "Step",
+    "Threshold",
 ]
 
 ERROR_RATE: Final = "error-rate"
@@ -33,6 +37,10 @@ UNATTRIBUTED: Final = "unattributed"
 """Stands for an objective's name where requests that reached no workload are counted."""
 TAKEN_NAMES: Final = (ERROR_RATE, LATENCY, UNATTRIBUTED)
 """What no further objective may be called: ours have these names."""
+DEFAULT_FAILURES: Final = 2
+"""A value over its bound is often a pause, a cold cache or a burst, which two checks may well meet. The third
+failed check ends a step: with a check each 10 s that is 20 s after the first at the earliest."""
+DEFAULT_CHECK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,6 +91,37 @@ class Objective:
     def counts_requests(self) -> bool:
         """Whether what it counts are the requests to the service; a template may count anything."""
         return self.kind is not ObjectiveKind.TEMPLATE
+
+
+class Side(StrEnum):
+    """On which side of its bound a value is good."""
+
+    AT_MOST = "atMost"
+    AT_LEAST = "atLeast"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """An objective by the threshold rule: a gauge's value is compared with a bound, now and then.
+
+    It is not one of ``Plan.objectives``: it has no test, and no share of any error budget.
+    """
+
+    name: str
+    side: Side
+    bound: float
+    template: GaugeTemplate | None = None
+    """What is looked at, as it was defined when the release began; None where templates are not known."""
+    failures: int = DEFAULT_FAILURES
+    """How many failed checks a step may have."""
+    consecutive: int | None = None
+    """So many failed checks in a row end the step, too."""
+    every_seconds: float = DEFAULT_CHECK_SECONDS
+    """The least time between checks; each is taken at the end of a measured window."""
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return value <= self.bound if self.side is Side.AT_MOST else value >= self.bound
 
 
 class Gate(StrEnum):
@@ -143,6 +182,7 @@ class Plan:
     canary: str
     steps: tuple[Step, ...]
     objectives: tuple[Objective, ...]
+    """Those that are counted and tested."""
     interval_seconds: float | None = None
     """How often to look; None: as often as data arrives, within the controller's bounds."""
     tolerance: float = 1.2
@@ -166,3 +206,5 @@ class Plan:
     virtual_services: tuple[RouteRef, ...] = ()
     """Empty: every VirtualService of the namespace that routes to the service's two workloads."""
     paused: bool = False
+    thresholds: tuple[Threshold, ...] = ()
+    """Further objectives, by the threshold rule."""

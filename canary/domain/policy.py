@@ -2,23 +2,22 @@
 
 A ``PolicySpec`` is a ReleasePolicy's spec as it is stored; the defaults in the controller's settings have the
 same form. Its values are the texts that annotations have, and are read by the same parsers; steps, gates and
-routes are lists. What fits no annotation stands only here: further objectives.
+routes are lists. What fits no annotation stands only here: further objectives
+(``canary.domain.policy_objectives``).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
 from canary.domain.duration import parse_duration
-from canary.domain.errors import Problem
-from canary.domain.metric_template import MetricTemplate
-from canary.domain.plan import TAKEN_NAMES, EvidenceRule, Gate, Objective, ObjectiveKind, OnNoData
-from canary.domain.wishes import NONE, bounded_percentage, latency, quote, suggestion
+from canary.domain.metric_template import AnyTemplate
+from canary.domain.plan import EvidenceRule, Gate, OnNoData
+from canary.domain.policy_objectives import PolicyObjective
+from canary.domain.wishes import NONE
 
 __all__ = [
-    "MOST_OBJECTIVES",
     "NOTHING_PROVIDED",
     "Policy",
     "PolicyObjective",
@@ -26,11 +25,7 @@ __all__ = [
     "PolicyStep",
     "Provided",
     "Unavailable",
-    "further_objectives",
 ]
-
-MOST_OBJECTIVES: Final = 10
-_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +47,6 @@ class PolicyStep:
     def __str__(self) -> str:
         """The step as an annotation has it."""
         return str(self.weight) if self.bake is None else f"{self.weight}@{self.bake}"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyObjective:
-    """A further objective: a bound on latency, or by a metric template. Raises ``ValueError``."""
-
-    name: str
-    max_latency: str | None = None
-    template: str | None = None
-    max_bad: str | None = None
-    """For a template: the largest share of bad things, such as 0.5%."""
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(
-                "name: write at most 40 lower case letters, digits and -, beginning with a letter"
-            )
-        if self.name in TAKEN_NAMES:
-            raise ValueError(f'name: "{self.name}" is taken; write another one')
-        if (self.max_latency is None) == (self.template is None):
-            raise ValueError("write either maxLatency, or template and maxBad")
-        if (self.template is None) != (self.max_bad is None):
-            raise ValueError("template and maxBad belong together: write both or none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +110,7 @@ class Provided:
     defaults: Policy | None = None
     """What holds where neither an annotation nor a policy says anything; None where that is not known, as on
     a person's machine: then nothing is said to contradict a wish that the defaults may have."""
-    templates: Mapping[str, MetricTemplate] | None = None
+    templates: Mapping[str, AnyTemplate] | None = None
     """By name; None where they are not known: any name is taken for one then."""
 
 
@@ -150,57 +122,3 @@ def _text(value: object) -> str:
     if isinstance(value, frozenset | tuple):
         return ",".join(sorted(value) if isinstance(value, frozenset) else map(str, value)) or NONE
     return value.value if isinstance(value, StrEnum) else str(value)
-
-
-def further_objectives(
-    policy: Policy, templates: Mapping[str, MetricTemplate] | None
-) -> tuple[list[Objective], list[Problem]]:
-    """Return the objectives that only a policy can name, and what is wrong with the others."""
-    objectives: list[Objective] = []
-    problems: list[Problem] = []
-    items = policy.spec.objectives or ()
-    if len(items) > MOST_OBJECTIVES:
-        remedy = f"write at most {MOST_OBJECTIVES}"
-        problems.append(Problem(f"{policy.place}objectives", f"{len(items)} objectives", remedy))
-        return objectives, problems
-    for number, item in enumerate(items):
-        place = f"{policy.place}objectives[{number}]"
-        if any(item.name == earlier.name for earlier in items[:number]):
-            problems.append(
-                Problem(f"{place}.name", quote(item.name), "write another name: it stands there twice")
-            )
-            continue
-        found = _by_latency(item, place) if item.template is None else _by_template(item, templates, place)
-        if isinstance(found, Problem):
-            problems.append(found)
-        else:
-            objectives.append(found)
-    return objectives, problems
-
-
-def _by_latency(item: PolicyObjective, place: str) -> Objective | Problem:
-    text = (item.max_latency or "").strip()
-    try:
-        bound = latency(text)
-    except ValueError as refused:
-        return Problem(f"{place}.maxLatency", quote(text), str(refused))
-    if bound is None:
-        return Problem(f"{place}.maxLatency", quote(text), "leave the objective out instead")
-    return Objective(item.name, ObjectiveKind.LATENCY, *bound)
-
-
-def _by_template(
-    item: PolicyObjective, templates: Mapping[str, MetricTemplate] | None, place: str
-) -> Objective | Problem:
-    name, text = item.template or "", (item.max_bad or "").strip()
-    if templates is not None and name not in templates:
-        close = suggestion(name, sorted(templates))
-        known = ", ".join(sorted(templates)) or "none"
-        hint = f'did you mean "{close}"?' if close else f"this controller's metric templates are: {known}"
-        return Problem(f"{place}.template", quote(name), hint)
-    try:
-        max_bad_ratio = bounded_percentage(text)
-    except ValueError as refused:
-        return Problem(f"{place}.maxBad", quote(text), str(refused))
-    template = templates[name] if templates is not None else None
-    return Objective(item.name, ObjectiveKind.TEMPLATE, max_bad_ratio, template=template)

@@ -33,6 +33,7 @@ LACK_OF_EVIDENCE = frozenset(
         Reason.NO_DATA,
         Reason.NO_TRAFFIC,
         Reason.TOO_FEW_REQUESTS,
+        Reason.TOO_FEW_CHECKS,
         Reason.SUSPICION,
         Reason.NOT_SHOWN_SAFE,
         Reason.SPLIT_NOT_OBSERVED,

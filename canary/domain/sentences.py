@@ -221,9 +221,13 @@ def not_shown(progress: Progress, finding: Finding, lacking: Missing) -> str:
     )
 
 
-def baked(progress: Progress, findings: Sequence[Finding]) -> str:
-    """Pass: nothing was found against the canary, and enough was measured to have found it."""
-    numbers = "; ".join(f"{subject_of(finding)}: {_both(finding)}" for finding in findings)
+def baked(progress: Progress, findings: Sequence[Finding], further: Sequence[str] = ()) -> str:
+    """Pass: nothing was found against the canary, and enough was measured to have found it.
+
+    ``further`` says what was found by other rules.
+    """
+    counted = (f"{subject_of(finding)}: {_both(finding)}" for finding in findings)
+    numbers = "; ".join((*counted, *further))
     return (
         f"PASS {progress}: {numbers or 'no objectives'}. Measured for {format_duration(_whole(progress))}; "
         f"nothing found against the canary{_shown(progress)}."

@@ -40,7 +40,12 @@ def look_at_split(release: Release, routes: Routes) -> Release:
     doubt = evidence.split_doubt
     if interval.high < least:
         since = evidence.evaluated_until if doubt is None else doubt.since
-        renewed = replace(start_step(evidence), split_doubt=SplitDoubt(since, seen, least))
+        # Failed checks stand: a canary may fail by a threshold with fewer requests than its weight, too.
+        renewed = replace(
+            start_step(evidence),
+            split_doubt=SplitDoubt(since, seen, least),
+            step_checks=evidence.step_checks,
+        )
         return replace(release, evidence=renewed, step_since=evidence.evaluated_until)
     if doubt is not None and seen.requests >= doubt.seen.requests:
         return replace(release, evidence=replace(evidence, split_doubt=None))

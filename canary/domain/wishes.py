@@ -21,6 +21,7 @@ __all__ = [
     "boolean",
     "bounded_percentage",
     "budget",
+    "check_interval",
     "deadline",
     "drain",
     "evidence_rule",
@@ -140,6 +141,11 @@ def _step(number: int, item: str) -> Step:
 def interval(text: str) -> float:
     """Read how often to look, in seconds."""
     return _duration_between(text, 2.0, 600.0)
+
+
+def check_interval(text: str) -> float:
+    """Read how far checks are apart at least, in seconds."""
+    return _duration_between(text, 1.0, 3600.0)
 
 
 def deadline(text: str) -> float:

@@ -20,6 +20,7 @@ from canary.entrypoints.decisions_view import decisions_in_words
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
 from canary.entrypoints.plan_view import plan_in_words
 from canary.entrypoints.rendering import duration, moment, printable, table
+from canary.entrypoints.threshold_view import THRESHOLD_HEADER, threshold_rows
 
 __all__ = [
     "EVIDENCE_HEADER",
@@ -60,6 +61,7 @@ def explain_text(explanation: Explanation) -> str:
     parts = [
         _summary(explanation),
         ("Objectives, counted since this step began", _objectives(explanation)),
+        ("Objectives by the threshold rule, no statistics, checked in this step", _thresholds(explanation)),
         ("Evidence against the canary", _evidence(explanation.stored.release)),
         ("Evidence that going on is safe", _assurance(explanation.stored.release)),
         ("Dispersion of stable's bad requests", dispersion_in_words(explanation.stored.release)),
@@ -193,6 +195,11 @@ def _objectives(explanation: Explanation) -> str:
     return table(("OBJECTIVE", "BAD IS", "CANARY", "STABLE", "AT MOST", "DISPERSION"), rows) if rows else ""
 
 
+def _thresholds(explanation: Explanation) -> str:
+    views = explanation.view.thresholds
+    return table(THRESHOLD_HEADER, threshold_rows(views)) if views else ""
+
+
 def _evidence(release: Release) -> str:
     return f"{evidence_in_words(release)}\n{table(EVIDENCE_HEADER, evidence_rows(release))}"
 
@@ -282,6 +289,8 @@ def _queries(explanation: Explanation) -> str:
         return ""
     until = explanation.stored.release.evidence.evaluated_until
     lines = [f"evaluate at time {until:.3f}; canary counts the increments between the samples"]
+    if explanation.view.thresholds:
+        lines[0] += ", and of gauges takes the latest value"
     return "\n".join([*lines, *explanation.queries.values()])
 
 

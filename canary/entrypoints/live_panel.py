@@ -57,9 +57,12 @@ def live_body(view: LiveView) -> RenderableType:
     age = staleness(view)
     if age:
         facts.add_row("data", Text(age, style="bold red" if view.is_stale else "dim"))
-    if not view.objectives:
-        return facts
-    return Group(facts, Text(""), _objectives(view))
+    parts: list[RenderableType] = [facts]
+    if view.objectives:
+        parts += [Text(""), _objectives(view)]
+    if view.thresholds:
+        parts += [Text(""), _thresholds(view)]
+    return Group(*parts)
 
 
 def _phase(view: LiveView) -> Text:
@@ -111,5 +114,22 @@ def _objectives(view: LiveView) -> Table:
             "canary\nstable",
             Text.assemble((str(item.canary), "red" if item.is_over else ""), f"\n{item.stable}"),
             f"bound {item.bound_evidence_percent} %\nstable {item.stable_evidence_percent} %",
+        )
+    return table
+
+
+def _thresholds(view: LiveView) -> Table:
+    """As the other objectives, in a table of its own: here are values and checks, and no evidence."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("BY THE THRESHOLD RULE", overflow="fold")
+    for name in ("", "VALUE"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("CHECKS", overflow="fold")
+    for item in view.thresholds:
+        table.add_row(
+            f"{item.name},\n{item.allowed}",
+            "canary\nstable",
+            Text.assemble((item.canary_value, "red" if item.is_over else ""), f"\n{item.stable_value}"),
+            item.checks,
         )
     return table

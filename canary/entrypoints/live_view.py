@@ -18,6 +18,7 @@ from canary.domain.sentences import percent, subject_of
 from canary.domain.verdict import Finding, Interval, Outcome
 from canary.entrypoints.outlook import Outlook, outlook
 from canary.entrypoints.rendering import duration, printable
+from canary.entrypoints.threshold_view import ThresholdView, threshold_views
 
 __all__ = [
     "Arm",
@@ -132,6 +133,7 @@ class LiveView:
     observed_share: float | None
     """The canary's part of the requests counted since the step began."""
     objectives: tuple[ObjectiveView, ...]
+    thresholds: tuple[ThresholdView, ...]
     evidence_percent: int | None
     """Of the way to a rollback, on the log scale, all tests together; None before the first verdict."""
     outcome: Outcome | None
@@ -166,6 +168,7 @@ def live_view(release: Release, routes_percent: int | None, now: float) -> LiveV
         actual_weight=routes_percent,
         observed_share=_observed_share(release) if release.is_judged else None,
         objectives=tuple(_objective(finding, threshold, release.evidence.reporter) for finding in findings),
+        thresholds=threshold_views(release),
         evidence_percent=None if verdict is None else percent_of_threshold(verdict.log_evidence, threshold),
         outcome=verdict.outcome if verdict is not None else None,
         # The message is the verdict's sentence, or what is graver than any verdict.
@@ -238,6 +241,10 @@ def plain_line(view: LiveView) -> str:
     if view.observed_share is not None:
         parts.append(f"observed {view.observed_share:.1f} %")
     parts += [f"{item.subject}: canary {item.canary}, stable {item.stable}" for item in view.objectives]
+    parts += [
+        f"{item.name} ({item.rule}): canary {item.canary_value}, stable {item.stable_value}, {item.checks}"
+        for item in view.thresholds
+    ]
     if view.evidence_percent is not None:
         parts.append(f"evidence {view.evidence_percent} %")
     if view.sentence:

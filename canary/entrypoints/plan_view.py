@@ -14,7 +14,8 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
     lines = [
         f"steps {steps}",
         f"at most {plan.tolerance:g}x as bad as stable, on at least {plan.min_requests} requests a step",
-        f"false rollbacks in at most {percent(plan.false_rollback_budget)} of releases",
+        f"false rollbacks in at most {percent(plan.false_rollback_budget)} of releases"
+        + ("; of those by the threshold rule nothing is promised" if plan.thresholds else ""),
         f"deadline {format_duration(plan.deadline_seconds)}; if evidence is lacking then, {end}",
     ]
     if plan.evidence is EvidenceRule.BUDGET:

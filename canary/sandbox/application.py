@@ -2,11 +2,12 @@
 
 Answers every path with a small JSON body (version, pod), also named in the headers `x-sandbox-version` and
 `x-sandbox-pod`, and misbehaves as it is told (behaviour.py). `/healthz` tells readiness, and `/metrics` the
-application's own counter: each request is an order, `orders_total{result="ok|failed"}`; beside it, in place
-of a proxy of its own, the answers that it gave and how long they took. Both paths are always fast and never
-count as requests. A request that comes before readiness gets 503. SIGTERM drains: readiness fails, requests
-are served until none has come for `--drain-quiet` seconds (so the traffic has been taken away), at most
-`--drain-limit` seconds; then the process exits with 0. A second SIGTERM exits at once.
+application's own metrics: each request is an order, `orders_total{result="ok|failed"}`, and those that are
+not worked off wait, `orders_waiting`; beside them, in place of a proxy of its own, the answers that it gave
+and how long they took. Both paths are always fast and never count as requests. A request that comes before
+readiness gets 503. SIGTERM drains: readiness fails, requests are served until none has come for
+`--drain-quiet` seconds (so the traffic has been taken away), at most `--drain-limit` seconds; then the
+process exits with 0. A second SIGTERM exits at once.
 
 Plain asyncio, no web framework: hundreds of requests per second must cost a few percent of one core.
 """
@@ -72,6 +73,7 @@ class Application:
         # Of their own, so that orders do not shift the pattern of errors.
         self._order_random = random.Random(seed + 1)  # noqa: S311 - the same
         self._orders: Counter[str] = Counter()
+        self._waiting_orders = 0.0
         self._answers: Counter[int] = Counter()
         self._durations: Counter[float] = Counter()
         self._started_at = time.time()
@@ -95,13 +97,14 @@ class Application:
             slow = False
         fails_order = self._order_random.random() < behaviour.failed_order_share
         self._orders["failed" if fails_order else "ok"] += 1
+        self._waiting_orders += behaviour.waiting_order_share
         status, delay = behaviour.error_status if fails else 200, behaviour.latency_seconds if slow else 0.0
         self._answers[status] += 1
         self._durations[next(edge for edge in _EDGES if 1000 * delay <= edge)] += 1
         return status, delay
 
     def metrics(self) -> str:
-        """Orders and answers in Prometheus' text format; each is there from its first on."""
+        """What is exposed, in Prometheus' text format: orders and answers are there from their first on."""
         lines = [
             "# TYPE process_start_time_seconds gauge",
             f"process_start_time_seconds {self._started_at:.3f}",
@@ -110,6 +113,7 @@ class Application:
         lines += [
             f'orders_total{{result="{result}"}} {count}' for result, count in sorted(self._orders.items())
         ]
+        lines += ["# TYPE orders_waiting gauge", f"orders_waiting {int(self._waiting_orders)}"]
         lines += ["# TYPE istio_requests_total counter"]
         lines += [
             f'istio_requests_total{{response_code="{status}"}} {count}'

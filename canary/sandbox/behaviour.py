@@ -9,6 +9,8 @@
                                      a service does that is fine with a little traffic but not with much
     failed-orders=20%                a fifth of the orders fails behind answers of 200: only the application's
                                      own counter tells
+    waiting-orders=20%               a fifth of the orders waits for ever, behind answers of 200: the gauge
+                                     orders_waiting grows
     ready-after=3s, never-ready      readiness comes late, or never
     ready-in=canary                  readiness comes only in pods with this in their name, as where the others
                                      lack a secret or a right node
@@ -39,6 +41,7 @@ class Behaviour:
     latency_share: float = 1.0
     slow_above_per_second: float = 0.0
     failed_order_share: float = 0.0
+    waiting_order_share: float = 0.0
     ready_after_seconds: float = 0.0
     never_ready: bool = False
     ready_in: str = ""
@@ -104,6 +107,10 @@ def _failed_orders(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, failed_order_share=_share(value, word, "failed-orders=20%"))
 
 
+def _waiting_orders(behaviour: Behaviour, value: str, word: str) -> Behaviour:
+    return replace(behaviour, waiting_order_share=_share(value, word, "waiting-orders=20%"))
+
+
 def _ready_after(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, ready_after_seconds=_seconds(value, word, "ready-after=3s"))
 
@@ -127,6 +134,7 @@ _WORDS: dict[str, Callable[[Behaviour, str, str], Behaviour]] = {
     "latency": _latency,
     "slow-above": _slow_above,
     "failed-orders": _failed_orders,
+    "waiting-orders": _waiting_orders,
     "ready-after": _ready_after,
     "never-ready": _never_ready,
     "ready-in": _ready_in,

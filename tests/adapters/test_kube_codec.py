@@ -16,10 +16,22 @@ from canary.adapters.kube.crd import crd_files, crds, main, release_crd
 from canary.adapters.kube.release_codec import decode_release, encode_object, encode_status
 from canary.adapters.kube.wire import format_time, parse_time
 from canary.app.errors import TerminalError
-from canary.domain.evidence import Evidence, MixtureState
+from canary.domain.evidence import Checks, Evidence, MixtureState
 from canary.domain.measurement import ArmCounts, Counts, NoData, NoDataReason
+from canary.domain.metric_template import Aggregate, Gauge, GaugeTemplate
 from canary.domain.observation import Requests
-from canary.domain.plan import Gate, Objective, ObjectiveKind, OnNoData, Plan, RouteRef, ServiceKey, Step
+from canary.domain.plan import (
+    Gate,
+    Objective,
+    ObjectiveKind,
+    OnNoData,
+    Plan,
+    RouteRef,
+    ServiceKey,
+    Side,
+    Step,
+    Threshold,
+)
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Finding, Interval, Outcome, Reason, Verdict
 
@@ -32,6 +44,20 @@ words = st.text(max_size=20)
 counts = st.integers(0, 10**12).flatmap(lambda n: st.builds(Counts, st.just(n), st.integers(0, n)))
 arms = st.builds(ArmCounts, counts, counts)
 objectives = st.builds(Objective, words, st.sampled_from(ObjectiveKind), numbers, st.none() | numbers)
+gauges = st.builds(Gauge, st.sampled_from(["queue_used", "queue_size"]), st.just({"queue": ("a", "b")}))
+gauge_templates = st.builds(
+    GaugeTemplate, gauges, st.sampled_from(Aggregate), st.none() | st.just(Gauge("slots"))
+)
+thresholds = st.builds(
+    Threshold,
+    words,
+    st.sampled_from(Side),
+    numbers,
+    st.none() | gauge_templates,
+    failures=st.integers(0, 100),
+    consecutive=st.none() | st.integers(1, 100),
+    every_seconds=numbers,
+)
 plans = st.builds(
     Plan,
     stable=words,
@@ -45,14 +71,29 @@ plans = st.builds(
     policy=st.none() | words,
     virtual_services=st.lists(st.builds(RouteRef, words, st.none() | words), max_size=2).map(tuple),
     paused=st.booleans(),
+    thresholds=st.lists(thresholds, max_size=2).map(tuple),
 )
 states = st.builds(MixtureState, st.lists(logs, max_size=4).map(tuple), numbers, st.integers(0, 10**6))
+checks = st.builds(
+    Checks,
+    checked_at=times,
+    sampled_at=times,
+    canary=numbers,
+    stable=st.none() | numbers,
+    taken=st.integers(1, 100),
+    failed=st.integers(0, 100),
+    in_a_row=st.integers(0, 100),
+    most_in_a_row=st.integers(0, 100),
+    failing=st.none() | numbers,
+    is_silent=st.booleans(),
+)
 evidences = st.builds(
     Evidence,
     evaluated_until=times,
     tests=st.dictionaries(words, states, max_size=3),
     step_counts=st.dictionaries(words, arms, max_size=2),
     release_counts=st.dictionaries(words, arms, max_size=2),
+    step_checks=st.dictionaries(words, checks, max_size=2),
     step_unattributed=counts,
     last_canary_request_at=st.none() | times,
     no_data=st.none() | st.builds(NoData, st.sampled_from(NoDataReason), words, times),

@@ -157,10 +157,9 @@ def _is_asked_for(labels: Mapping[str, str], target: MetricTarget) -> bool:
     if name in (REQUESTS, BUCKETS):
         return labels["destination_service"] in target.hosts
     return name in LIVES or any(
-        name in (template.total.metric, template.bad.metric)
+        name in {selection.metric for selection in template.selections}
         and labels.get(template.namespace_label) == target.key.namespace
-        for template in (each.template for each in target.objectives)
-        if template is not None
+        for template in target.templates
     )
 
 

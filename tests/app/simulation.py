@@ -10,7 +10,7 @@ from canary.app.ports import Measurements
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
 from canary.domain.measurement import Measurement
 from canary.domain.plan import ServiceKey
-from canary.domain.policy import NOTHING_PROVIDED
+from canary.domain.policy import NOTHING_PROVIDED, Provided
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
 from tests.app.fakes import (
@@ -34,6 +34,7 @@ class Simulation:
     checkpoint_seconds: float = 10.0
     restarts: int = 0
     fence: AlwaysLeads = field(default_factory=AlwaysLeads)
+    provided: Provided = NOTHING_PROVIDED
 
     def __post_init__(self) -> None:
         self.restart()
@@ -45,7 +46,7 @@ class Simulation:
         services = Ports(world)
         self.ports = ReconcilerPorts(
             services=services,
-            planner=Planner(services, FakePolicies(world), NOTHING_PROVIDED),
+            planner=Planner(services, FakePolicies(world), self.provided),
             releases=FakeReleases(world),
             workloads=workloads,
             routes=routes,
@@ -68,6 +69,7 @@ class Simulation:
                 item.window,
                 {names[kind]: arms for kind, arms in item.counts.items() if kind in names},
                 item.unattributed,
+                gauges=item.gauges,
             )
             for end, item in sorted(self.world.windows.items())
             if end > evaluated_until

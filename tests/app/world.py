@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from canary.app.ports import Announcement, StoredPolicy
 from canary.domain.errors import Problem
-from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, Window
+from canary.domain.measurement import ArmCounts, Counts, GaugeReading, Measurement, NoData, Window
 from canary.domain.observation import Requests
 from canary.domain.plan import ObjectiveKind, ServiceKey
 from canary.domain.release import Release
@@ -59,6 +59,8 @@ class World:
     no_data: NoData | None = None
     lacking: NoData | None = None
     """Said of every look, although requests are measured: one objective has no data."""
+    gauges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """What the canary's and stable's gauges say now, by objective; scraped each second, or not there."""
     now_at: float = EPOCH
 
     def __post_init__(self) -> None:
@@ -154,7 +156,9 @@ class World:
         }
         window = Window(self.now_at - 1, self.now_at)
         by_kind = {kind.value: value for kind, value in arms.items()}
-        self.windows[self.now_at] = Measurement(window, by_kind, Counts(total, unattributed.bad))
+        said = {name: GaugeReading(*values, self.now_at, self.now_at) for name, values in self.gauges.items()}
+        lost = Counts(total, unattributed.bad)
+        self.windows[self.now_at] = Measurement(window, by_kind, lost, gauges=said)
 
     def _percent_of_pods(self) -> float:
         """Where no route is left, each ready pod gets as many requests as the next."""

@@ -7,6 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from canary.domain.metric_template import Aggregate
 from canary.entrypoints.settings_loading import load_settings
 from tests.chart.rendering import (
     ALONE,
@@ -77,6 +78,20 @@ def test_controller_takes_the_settings_as_they_are_rendered(name: str, tmp_path:
     assert settings.leadership.namespace == NAMESPACE
     assert settings.leadership.name == only(objects, "Deployment")["metadata"]["name"]
     assert settings.http.port == container_of(objects)["ports"][0]["containerPort"]
+
+
+def test_gauges_and_large_bounds_arrive_as_they_were_written(tmp_path: Any) -> None:
+    bound = {"name": "memory", "template": "memory", "atMost": 1_000_000_000}
+    plans = {
+        "defaults": {"objectives": [bound]},
+        "metric_templates": {"memory": {"gauge": {"metric": "memory_bytes"}, "aggregate": "sum"}},
+    }
+    config = NEEDED["config"] | {"plans": plans}
+    file = tmp_path / "controller.yaml"
+    file.write_text(settings_of(render(NEEDED | {"config": config})))
+    loaded = load_settings({}, {}, file).plans
+    assert loaded.metric_templates["memory"].aggregate is Aggregate.SUM
+    assert loaded.defaults.objectives[0].at_most == 1e9
 
 
 def test_other_settings_make_other_pods_and_the_same_settings_the_same() -> None:
@@ -238,6 +253,10 @@ def test_schema_takes_the_repositories_that_there_are(repository: str) -> None:
         ({"config": {"plans": {"defaults": {"maxErrorrate": "1%"}}}}, "'maxErrorrate' not allowed"),
         ({"config": {"plans": {"defaults": {"steps": [{"bake": "1m"}]}}}}, "missing property 'weight'"),
         ({"config": {"plans": {"metric_templates": {"x": {"bad": {"metric": "b"}}}}}}, "'total'"),
+        (
+            {"config": {"plans": {"metric_templates": {"x": {"gauge": {"metric": "b"}, "bad": {}}}}}},
+            "'bad' not allowed",
+        ),
     ],
 )
 def test_schema_refuses_what_would_mean_nothing(values: Json, words: str) -> None:

@@ -59,6 +59,7 @@ def steps(*weights: int, bake: str = "1m") -> list[Json]:
 
 
 LATENCY = {"name": "tail", "maxLatency": "99% < 2.5s"}
+QUEUE = {"name": "queue", "template": "queue", "atMost": 500}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,15 @@ LATENCY = {"name": "tail", "maxLatency": "99% < 2.5s"}
         ({"objectives": [{"name": "x"}]}, "either maxLatency, or template and maxBad"),
         ({"objectives": [{**LATENCY, "template": "t", "maxBad": "1%"}]}, "either maxLatency, or template"),
         ({"objectives": [{"name": "x", "template": "t"}]}, "either maxLatency, or template and maxBad"),
+        ({"objectives": [{**QUEUE, "maxBad": "1%"}]}, "template and atMost or atLeast"),
+        ({"objectives": [{**QUEUE, "atLeast": 5}]}, "template and atMost or atLeast"),
+        ({"objectives": [{"name": "queue", "atMost": 500}]}, "template and atMost or atLeast"),
+        ({"objectives": [{**QUEUE, "atMost": "500"}]}, "must be of type number"),
+        ({"objectives": [{**LATENCY, "failures": 1}]}, "belong to atMost and atLeast"),
+        ({"objectives": [{**LATENCY, "every": "5s"}]}, "belong to atMost and atLeast"),
+        ({"objectives": [{**QUEUE, "failures": -1}]}, "greater than or equal to 0"),
+        ({"objectives": [{**QUEUE, "consecutive": 4}]}, "at most one more than failures"),
+        ({"objectives": [{**QUEUE, "every": "soon"}]}, "every in body should match"),
         ({"objectives": [LATENCY, LATENCY]}, "Duplicate value"),
         ({"objectives": [{**LATENCY, "name": "latency"}]}, "the name is taken"),
     ],
@@ -96,13 +106,14 @@ def test_policy_that_cannot_be_right_is_refused_with_what_would_be(
 
 def test_policy_that_says_everything_is_taken_as_it_is(admin: Transport) -> None:
     template = {"name": "payments", "template": "failed-payments", "maxBad": "0.5%"}
+    gauge = {**QUEUE, "failures": 4, "consecutive": 5, "every": "30s"}
     spec = {
         "stable": "checkout",
         "canary": "checkout-v2",
         "steps": [{"weight": 1, "bake": "90s"}, {"weight": 25}, {"weight": 100, "bake": "1.5h"}],
         "maxErrorRate": "0.5%",
         "maxLatency": "99.9% < 500ms",
-        "objectives": [LATENCY, template],
+        "objectives": [LATENCY, template, gauge],
         "tolerance": "1.5x",
         "minRequests": 200,
         "falseRollbackBudget": "0.1%",

@@ -6,9 +6,27 @@ from hypothesis import strategies as st
 
 from canary.domain.analysis import new_evidence
 from canary.domain.errors import Problem
-from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, NoDataReason, Window
+from canary.domain.measurement import (
+    ArmCounts,
+    Counts,
+    GaugeReading,
+    Measurement,
+    NoData,
+    NoDataReason,
+    Window,
+)
 from canary.domain.observation import Observation, Requests, Route, Routes, Workload
-from canary.domain.plan import Gate, Objective, ObjectiveKind, OnNoData, Plan, ServiceKey, Step
+from canary.domain.plan import (
+    Gate,
+    Objective,
+    ObjectiveKind,
+    OnNoData,
+    Plan,
+    ServiceKey,
+    Side,
+    Step,
+    Threshold,
+)
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Reason
 from canary.domain.weight import Split
@@ -17,6 +35,7 @@ NOW = 1_700_000_000.0
 KEY = ServiceKey("shop", "checkout")
 WITHHELD = Problem("annotation", "gateway.istio-ingress, which is not shared", "have it shared")
 ERRORS = Objective("error-rate", ObjectiveKind.ERRORS, 0.01)
+QUEUE = Threshold("queue", Side.AT_MOST, 500.0, every_seconds=1.0)
 
 
 @st.composite
@@ -31,6 +50,7 @@ def plans(draw: st.DrawFn) -> Plan:
         gates=draw(st.frozensets(st.sampled_from(Gate))),
         deadline_seconds=draw(st.sampled_from([30.0, 3600.0])),
         on_no_data=draw(st.sampled_from(OnNoData)),
+        thresholds=draw(st.sampled_from([(), (QUEUE,)])),
     )
 
 
@@ -58,6 +78,12 @@ def counts(draw: st.DrawFn) -> Counts:
 
 
 @st.composite
+def readings(draw: st.DrawFn, at: float) -> dict[str, GaugeReading]:
+    value = draw(st.sampled_from([None, 20.0, 20.0, 900.0]))
+    return {} if value is None else {"queue": GaugeReading(value, 20.0, at, at)}
+
+
+@st.composite
 def measurements(draw: st.DrawFn, since: float) -> tuple[Measurement, ...]:
     windows = draw(st.integers(0, 6))
     return tuple(
@@ -65,6 +91,7 @@ def measurements(draw: st.DrawFn, since: float) -> tuple[Measurement, ...]:
             Window(since + number, since + number + 1),
             {"error-rate": ArmCounts(draw(counts()), draw(counts()))},
             draw(counts()),
+            gauges=draw(readings(since + number + 1)),
         )
         for number in range(windows)
     )

@@ -6,7 +6,7 @@ import pytest
 
 from canary.domain.annotations import PREFIX, REFERENCE, parse_plan, policy_named_by, policy_problems
 from canary.domain.errors import InvalidPlan, Problem
-from canary.domain.metric_template import Counter, MetricTemplate
+from canary.domain.metric_template import Counter, Gauge, GaugeTemplate, MetricTemplate
 from canary.domain.plan import (
     Gate,
     Objective,
@@ -16,7 +16,9 @@ from canary.domain.plan import (
     PolicyRef,
     RouteRef,
     ServiceKey,
+    Side,
     Step,
+    Threshold,
 )
 from canary.domain.policy import (
     NOTHING_PROVIDED,
@@ -31,6 +33,7 @@ from canary.domain.policy import (
 KEY = ServiceKey("shop", "checkout")
 PLACE = "ReleasePolicy shop/standard: spec."
 PAYMENTS = MetricTemplate(Counter("payments_total"), Counter("payments_total", {"result": ("failed",)}))
+QUEUE = GaugeTemplate(Gauge("queue_length"))
 ON_THE_SERVICE_ONLY = {"enabled", "paused", "policy"}
 
 
@@ -39,7 +42,12 @@ def policy(**said: object) -> Policy:
 
 
 def defaults(**said: object) -> Provided:
-    return Provided(Policy(replace(PolicySpec(), **said), "plans.defaults."), {"failed-payments": PAYMENTS})
+    templates = {"failed-payments": PAYMENTS, "queue": QUEUE}
+    return Provided(Policy(replace(PolicySpec(), **said), "plans.defaults."), templates)
+
+
+def on_queue(**said: object) -> PolicyObjective:
+    return replace(PolicyObjective("queue-length", template="queue", at_most=500.0), **said)
 
 
 def plan_of(named: Policy | Unavailable | None, provided: Provided = NOTHING_PROVIDED, **wishes: str) -> Plan:
@@ -133,6 +141,20 @@ def test_policy_can_ask_for_further_objectives():
     )
 
 
+def test_policy_can_bound_a_gauge_which_is_judged_apart_from_what_is_counted():
+    full = PolicyObjective("free", template="queue", at_least=0.2, failures=5, consecutive=3, every="30s")
+    plan = plan_of(policy(objectives=(on_queue(), full)), defaults())
+    assert [item.name for item in plan.objectives] == ["error-rate"]
+    assert plan.thresholds == (
+        Threshold(
+            "queue-length", Side.AT_MOST, 500.0, QUEUE, failures=2, consecutive=None, every_seconds=10.0
+        ),
+        Threshold("free", Side.AT_LEAST, 0.2, QUEUE, failures=5, consecutive=3, every_seconds=30.0),
+    )
+    (unknown,) = plan_of(policy(objectives=(on_queue(template="whatever"),)), Provided()).thresholds
+    assert unknown.template is None
+
+
 def test_objectives_of_a_policy_replace_those_of_the_defaults():
     one, other = (PolicyObjective(name, max_latency="99% < 1s") for name in ("one", "other"))
     names = [
@@ -171,7 +193,7 @@ def test_where_templates_are_not_known_no_name_of_one_is_called_wrong():
         (
             {"objectives": (PolicyObjective("payments", template="zzz", max_bad="1%"),)},
             "objectives[0].template",
-            "metric templates are: failed-payments",
+            "metric templates are: failed-payments, queue",
         ),
         (
             {"objectives": (PolicyObjective("payments", template="failed-payments", max_bad="1"),)},
@@ -184,6 +206,27 @@ def test_where_templates_are_not_known_no_name_of_one_is_called_wrong():
             "stands there twice",
         ),
         ({"objectives": (PolicyObjective("a", max_latency="99% < 1s"),) * 11}, "objectives", "at most 10"),
+        (
+            {"objectives": (on_queue(at_most=None, max_bad="1%"),)},
+            "objectives[0].maxBad",
+            'the template "queue" is a gauge: write atMost or atLeast with a number instead',
+        ),
+        (
+            {"objectives": (on_queue(template="failed-payments"),)},
+            "objectives[0].atMost",
+            'the template "failed-payments" is a pair of counters: write maxBad with a percentage instead',
+        ),
+        ({"objectives": (on_queue(at_most=float("inf")),)}, "objectives[0].atMost", "finite"),
+        ({"objectives": (on_queue(at_most=float("nan")),)}, "objectives[0].atMost", "finite"),
+        ({"objectives": (on_queue(failures=-1),)}, "objectives[0].failures", "from 0 to 1000"),
+        ({"objectives": (on_queue(consecutive=0),)}, "objectives[0].consecutive", "from 1 to 1000"),
+        (
+            {"objectives": (on_queue(consecutive=5),)},
+            "objectives[0].consecutive",
+            "as failures is 2; write at most 3, or failures: 5",
+        ),
+        ({"objectives": (on_queue(every="10"),)}, "objectives[0].every", 'write "10s"'),
+        ({"objectives": (on_queue(every="500ms"),)}, "objectives[0].every", "from 1s to 1h"),
     ],
 )
 def test_what_is_wrong_in_a_policy_is_told_with_its_place(said, where, remedy):
@@ -228,6 +271,12 @@ def test_contradiction_names_the_two_places_where_it_stands():
         (lambda: PolicyObjective("slow", "99% < 1s", "t", "1%"), "either maxLatency, or template"),
         (lambda: PolicyObjective("slow", template="t"), "belong together"),
         (lambda: PolicyObjective("slow", "99% < 1s", max_bad="1%"), "belong together"),
+        (lambda: PolicyObjective("slow", "99% < 1s", at_most=5.0), "belong together"),
+        (lambda: on_queue(at_least=1.0), "write one bound"),
+        (lambda: on_queue(max_bad="1%"), "write one bound"),
+        (lambda: on_queue(at_most=None, max_bad="1%", every="5s"), "every: leave it out"),
+        (lambda: on_queue(at_most=None, max_bad="1%", failures=0), "failures: leave it out"),
+        (lambda: PolicyObjective("slow", "99% < 1s", consecutive=2), "consecutive: leave it out"),
     ],
 )
 def test_what_can_never_be_right_cannot_be_made(make, words):

@@ -6,10 +6,20 @@ from dataclasses import replace
 from canary.app.ports import AnnotatedService
 from canary.domain.analysis import fold, judge, new_evidence
 from canary.domain.annotations import parse_plan
-from canary.domain.evidence import Evidence
+from canary.domain.evidence import Checks, Evidence
 from canary.domain.measurement import ArmCounts, Counts, Measurement, Window
-from canary.domain.metric_template import Counter, MetricTemplate
-from canary.domain.plan import Gate, Objective, ObjectiveKind, Plan, RouteRef, ServiceKey, Step
+from canary.domain.metric_template import Counter, Gauge, GaugeTemplate, MetricTemplate
+from canary.domain.plan import (
+    Gate,
+    Objective,
+    ObjectiveKind,
+    Plan,
+    RouteRef,
+    ServiceKey,
+    Side,
+    Step,
+    Threshold,
+)
 from canary.domain.release import Phase, Release, Stage
 from canary.domain.verdict import Outcome, Reason, Verdict
 from canary.entrypoints.status_view import Wishes, read_wishes
@@ -88,7 +98,25 @@ def paid(release: Release, canary: Counts, stable: Counts) -> Release:
     return replace(release, plan=PAID_PLAN, evidence=evidence, verdict=verdict)
 
 
+QUEUE = Threshold(
+    "queue-length", Side.AT_MOST, 500.0, GaugeTemplate(Gauge("queue_length"), over=Gauge("queue_size"))
+)
+
+
+def watched(release: Release, checks: Checks | None) -> Release:
+    """The release under a plan with an objective by the threshold rule, which was checked like this."""
+    plan = replace(release.plan, thresholds=(QUEUE,))
+    step_checks = {} if checks is None else {"queue-length": checks}
+    evidence = replace(release.evidence, step_checks=step_checks)
+    verdict = judge(
+        evidence, plan, window_seconds=WINDOW, step_index=0, step_since=release.step_since, now=NOW
+    )
+    return replace(release, plan=plan, evidence=evidence, verdict=verdict, message=verdict.sentence)
+
+
 BAKING = at_first_step(0)
+WATCHED = watched(BAKING, Checks(NOW, NOW - 1, 812.0, 40.0, 7, 2, 1, 1, 812.0, is_silent=False))
+BREACHED = watched(BAKING, Checks(NOW, NOW - 1, 812.0, None, 7, 3, 1, 1, 812.0, is_silent=False))
 PAID = paid(BAKING, Counts(4000, 12), Counts(9000, 3))
 SUSPECTED = at_first_step(1)
 CONVICTED = at_first_step(10)
@@ -126,6 +154,9 @@ EVERY_MOMENT = (
     SUCCEEDED,
     AT_THE_GATE,
     PAID,
+    WATCHED,
+    BREACHED,
+    watched(BAKING, None),
 )
 
 

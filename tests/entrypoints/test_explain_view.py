@@ -13,7 +13,16 @@ from canary.domain.plan import EvidenceRule, Gate
 from canary.domain.record import Record
 from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
 from canary.entrypoints.live_view import live_view
-from tests.entrypoints.examples import BAKING, CONVICTED, EVERY_MOMENT, NOW, PAID, ROLLED_BACK, SUSPECTED
+from tests.entrypoints.examples import (
+    BAKING,
+    CONVICTED,
+    EVERY_MOMENT,
+    NOW,
+    PAID,
+    ROLLED_BACK,
+    SUSPECTED,
+    WATCHED,
+)
 
 CHECKOUT = Home("shop", "checkout")
 QUERY = 'istio_requests_total{destination_service="checkout.shop.svc.cluster.local"}[5000ms]'
@@ -48,6 +57,19 @@ def test_what_a_template_calls_bad_is_said_by_its_counter():
     (row,) = (line for line in lines if line.startswith("payments ") and "of 4000" in line)
     assert row.startswith('payments payments_total{result="failed"} 0.3 % [')
     assert row.endswith("0.5 % 1.5")
+
+
+def test_objectives_by_the_threshold_rule_are_listed_apart_and_marked_as_such():
+    text = explained(WATCHED)
+    assert "Objectives by the threshold rule, no statistics" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert (
+        "queue-length max(queue_length) / max(queue_size) 812 40 at most 500 2 of 7 checks failed, "
+        "2 failures are allowed"
+    ) in lines
+    assert not any(line.startswith("queue-length/") for line in lines)
+    assert "of those by the threshold rule nothing is promised" in text
+    assert "threshold rule" not in explained(BAKING)
 
 
 def test_every_test_is_listed_with_its_share_of_the_threshold_and_its_windows():

@@ -237,6 +237,24 @@ def test_metric_templates_are_known_by_the_settings(tmp_path: Path) -> None:
     assert "the controller's settings are wrong" in done.stderr
 
 
+def test_a_bound_that_is_of_the_other_kind_of_template_is_told_with_its_field(tmp_path: Path) -> None:
+    objective = "  objectives: [{name: queue, template: queue, maxBad: 1%}]\n"
+    policy = GOOD.split("---\n")[1] + objective
+    settings = tmp_path / "controller.yaml"
+    template = {"gauge": {"metric": "queue_length"}}
+    settings.write_text(yaml.safe_dump({"plans": {"metric_templates": {"queue": template}}}))
+    done = run("-", "--settings", str(settings), text=policy)
+    assert done.exit_code == 1
+    assert "spec.objectives[0].maxBad" in done.stdout
+    assert "is a gauge: write atMost or atLeast with a number instead" in done.stdout
+    assert (
+        run("-", "--settings", str(settings), text=policy.replace("maxBad: 1%", "atMost: 500")).exit_code == 0
+    )
+    without = run("-", text=policy.replace("maxBad: 1%", "atMost: 500, consecutive: 9"))
+    assert without.exit_code == 1
+    assert "spec.objectives[0].consecutive" in without.stdout
+
+
 def test_defaults_of_the_settings_stand_behind_what_is_linted(tmp_path: Path) -> None:
     settings = tmp_path / "controller.yaml"
     settings.write_text("plans: {defaults: {deadline: 5m}}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from canary.adapters.kube.wire import to_wire
 from canary.domain.measurement import ArmCounts, Counts
 from canary.domain.release import Phase
 from canary.domain.verdict import Outcome
@@ -14,6 +15,7 @@ from canary.entrypoints.live_view import live_view, percent_of_threshold, plain_
 from tests.entrypoints.examples import (
     AT_THE_GATE,
     BAKING,
+    BREACHED,
     CONVICTED,
     EVERY_MOMENT,
     NOW,
@@ -24,6 +26,7 @@ from tests.entrypoints.examples import (
     ROLLING_BACK,
     SUCCEEDED,
     SUSPECTED,
+    WATCHED,
     paid,
 )
 
@@ -69,6 +72,19 @@ def test_a_template_objective_reads_by_its_name_and_never_as_requests_or_an_erro
     assert "request" not in row
     nothing = live_view(paid(BAKING, Counts(0, 0), Counts(0, 0)), 10, NOW).objectives[2]
     assert str(nothing.canary) == "nothing counted"
+
+
+def test_an_objective_by_the_threshold_rule_is_marked_and_shows_values_instead_of_evidence():
+    shown = in_one_line(drawn(WATCHED))
+    assert "BY THE THRESHOLD RULE" in shown
+    assert "queue-length, canary 812 2 of 7 checks failed" in shown
+    assert "at most 500 stable 40" in shown
+    line = plain_line(live_view(BREACHED, 10, NOW))
+    assert "queue-length (threshold rule): canary 812, stable -, 3 of 7 checks failed" in line
+    document = to_wire(live_view(WATCHED, 10, NOW))["thresholds"]
+    assert [(item["rule"], item["bound"], item["isOver"]) for item in document] == [
+        ("threshold rule", 500.0, True)
+    ]
 
 
 def test_observed_share_is_unknown_before_anything_is_counted():

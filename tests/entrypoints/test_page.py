@@ -29,6 +29,7 @@ from tests.entrypoints.examples import (
     ROLLED_BACK,
     SUCCEEDED,
     SUSPECTED,
+    WATCHED,
 )
 from tests.entrypoints.pictures import annotated, picture, releases, unreadable
 
@@ -148,6 +149,14 @@ def test_service_in_detail_has_steps_objectives_evidence_and_history(page: Page)
         *windows_in_words(SUSPECTED),
     ):
         assert words in text
+
+
+def test_service_in_detail_marks_objectives_by_the_threshold_rule(page: Page) -> None:
+    page.world.picture = picture([releases("shop/checkout", WATCHED)])
+    text = text_of(page.get("/releases/shop/checkout"))
+    assert "Objectives by the threshold rule, no statistics" in text
+    assert "queue-length,at most 500 canary 812 beyond the bound 2 of 7 checks failed" in text
+    assert "stable 40 decides nothing" in text
 
 
 def test_service_in_detail_says_what_is_asked_of_it_and_what_is_wrong_with_it(page: Page) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from canary.domain.annotations import parse_plan
-from canary.domain.metric_template import Counter, MetricTemplate
+from canary.domain.metric_template import Aggregate, Counter, Gauge, GaugeTemplate, MetricTemplate
 from canary.domain.plan import Gate, Plan, ServiceKey
 from canary.entrypoints.plans import provided
 from canary.entrypoints.settings import Settings, dump_settings
@@ -17,6 +17,13 @@ URL = {"CANARY_PROMETHEUS__URL": "http://prometheus:9090"}
 TEMPLATE = {
     "total": {"metric": "payments_total"},
     "bad": {"metric": "payments_total", "where": {"result": ["failed"]}},
+}
+
+
+GAUGE = {
+    "gauge": {"metric": "queue_used", "where": {"queue": ["orders"]}},
+    "over": {"metric": "queue_size"},
+    "aggregate": "sum",
 }
 
 
@@ -58,8 +65,23 @@ def test_defaults_may_rest_on_a_metric_template(tmp_path: Path) -> None:
     assert plan_under(settings).objectives[-1].template == template
 
 
+def test_a_metric_template_may_be_a_gauge(tmp_path: Path) -> None:
+    objective = {"name": "queue", "template": "queue-full", "atMost": 0.8, "failures": 0}
+    settings = settings_with(
+        tmp_path, defaults={"objectives": [objective]}, metric_templates={"queue-full": GAUGE}
+    )
+    (threshold,) = plan_under(settings).thresholds
+    used = Gauge("queue_used", {"queue": ("orders",)})
+    assert threshold.template == GaugeTemplate(used, Aggregate.SUM, Gauge("queue_size"))
+    assert (threshold.bound, threshold.failures) == (0.8, 0)
+
+
 def test_what_was_read_is_shown_as_it_can_be_read_again(tmp_path: Path) -> None:
-    plans = {"defaults": {"tolerance": "1.5x"}, "metric_templates": {"failed-payments": TEMPLATE}}
+    objective = {"name": "queue", "template": "queue-full", "atMost": 500}
+    plans = {
+        "defaults": {"tolerance": "1.5x", "objectives": [objective]},
+        "metric_templates": {"failed-payments": TEMPLATE, "queue-full": GAUGE},
+    }
     settings = settings_with(tmp_path, **plans)
     again = tmp_path / "again.yaml"
     again.write_text(dump_settings(settings))
@@ -93,6 +115,30 @@ def test_what_was_read_is_shown_as_it_can_be_read_again(tmp_path: Path) -> None:
         (
             {"metric_templates": {"failed": {**TEMPLATE, "podlabel": "pod"}}},
             ["plans.metric_templates.failed: ", "did you mean podLabel?"],
+        ),
+        (
+            {"metric_templates": {"mixed": {**TEMPLATE, **GAUGE}}},
+            ["plans.metric_templates.mixed", "total and gauge exclude each other"],
+        ),
+        ({"metric_templates": {"none": {"guage": {"metric": "x"}}}}, ["write total and bad", "or gauge"]),
+        (
+            {"metric_templates": {"full": {**GAUGE, "aggregate": "p99"}}},
+            ["aggregate", "none of max, min, mean, sum"],
+        ),
+        ({"metric_templates": {"full": {"over": {"metric": "x"}}}}, ["gauge: found nothing; it is needed"]),
+        (
+            {
+                "defaults": {"objectives": [{"name": "x", "template": "full", "maxBad": "1%"}]},
+                "metric_templates": {"full": GAUGE},
+            },
+            ["objectives[0].maxBad", "is a gauge: write atMost or atLeast"],
+        ),
+        (
+            {
+                "defaults": {"objectives": [{"name": "x", "template": "full", "atMost": "500"}]},
+                "metric_templates": {"full": GAUGE},
+            },
+            ["objectives[0].atMost", "is not a number"],
         ),
     ],
 )

@@ -91,13 +91,22 @@ def test_orders_are_counted_apart_from_how_requests_are_answered(
     processes: Processes, tmp_path: Path
 ) -> None:
     _, port = start(processes, tmp_path, "--behaviour=failed-orders=50%")
-    assert exposed(port).keys() == {"process_start_time_seconds"}
+    assert exposed(port).keys() == {"process_start_time_seconds", "orders_waiting"}
     assert statuses(port, 40) == [200] * 40
     assert statuses(port, 3, "/healthz") == [200] * 3
     counted = exposed(port)
     failed = counted['orders_total{result="failed"}']
     assert failed + counted['orders_total{result="ok"}'] == 40
     assert 0 < failed < 40
+
+
+def test_orders_that_wait_are_shown_by_a_gauge_and_answered_all_the_same(
+    processes: Processes, tmp_path: Path
+) -> None:
+    _, port = start(processes, tmp_path, "--behaviour=waiting-orders=50%")
+    assert exposed(port)["orders_waiting"] == 0
+    assert statuses(port, 40) == [200] * 40
+    assert exposed(port)["orders_waiting"] == 20
 
 
 def test_pipelined_requests_are_all_answered(processes: Processes, tmp_path: Path) -> None:

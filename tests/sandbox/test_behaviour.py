@@ -18,6 +18,7 @@ from canary.sandbox.behaviour import Behaviour, InvalidBehaviour, RequestRate, p
         ("ready-in=shop-canary", Behaviour(ready_in="shop-canary")),
         ("never-ready", Behaviour(never_ready=True)),
         ("failed-orders=5%", Behaviour(failed_order_share=0.05)),
+        ("waiting-orders=5%", Behaviour(waiting_order_share=0.05)),
     ],
 )
 def test_behaviour_is_read(text: str, behaviour: Behaviour) -> None:

@@ -7,8 +7,8 @@ accepts passes here, but for space around a text, and it says of the rest what w
 from collections.abc import Mapping
 from typing import Any, Final
 
-from canary.domain.plan import TAKEN_NAMES
-from canary.domain.policy import MOST_OBJECTIVES
+from canary.domain.plan import DEFAULT_CHECK_SECONDS, DEFAULT_FAILURES, TAKEN_NAMES
+from canary.domain.policy_objectives import MOST_CHECKS, MOST_OBJECTIVES
 from canary.domain.reference import REFERENCE
 from canary.domain.wishes import DEFAULT_BAKE_SECONDS, MOST_REQUESTS, MOST_ROUTES, MOST_STEPS
 
@@ -45,8 +45,25 @@ _TWO_WORKLOADS: Final = {
     "message": "stable and canary are two workloads: write two names",
 }
 _ONE_WAY: Final = {
-    "rule": "has(self.maxLatency) != has(self.template) && has(self.template) == has(self.maxBad)",
-    "message": "write either maxLatency, or template and maxBad",
+    "rule": (
+        "has(self.maxLatency) != has(self.template) && [has(self.maxLatency), has(self.maxBad), "
+        "has(self.atMost), has(self.atLeast)].filter(given, given).size() == 1"
+    ),
+    "message": "write either maxLatency, or template and maxBad, or template and atMost or atLeast",
+}
+_CHECKS_ONLY: Final = {
+    "rule": (
+        "has(self.atMost) || has(self.atLeast) || "
+        "!(has(self.failures) || has(self.consecutive) || has(self.every))"
+    ),
+    "message": "failures, consecutive and every belong to atMost and atLeast: leave them out",
+}
+_ROW_IN_REACH: Final = {
+    "rule": (
+        "!has(self.consecutive) || "
+        f"self.consecutive <= (has(self.failures) ? self.failures : {DEFAULT_FAILURES}) + 1"
+    ),
+    "message": "consecutive must be at most one more than failures, which end the step before",
 }
 _NOT_TAKEN: Final = {
     "rule": f"!(self in {list(TAKEN_NAMES)})",
@@ -92,7 +109,7 @@ _PARTS: Final[Mapping[str, Json]] = {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["name"],
     },
-    "spec.objectives[]": {"x-kubernetes-validations": [_ONE_WAY]},
+    "spec.objectives[]": {"x-kubernetes-validations": [_ONE_WAY, _CHECKS_ONLY, _ROW_IN_REACH]},
     "spec.objectives[].name": {
         "description": "How verdicts call it.",
         "maxLength": 40,
@@ -103,7 +120,26 @@ _PARTS: Final[Mapping[str, Json]] = {
     "spec.objectives[].template": {"maxLength": 100, "description": "Name of a metric template."},
     "spec.objectives[].maxBad": {
         **_PERCENTAGE,
-        "description": "The largest share of bad things that the template may count.",
+        "description": "The largest share of bad things that the template, a pair of counters, may count.",
+    },
+    "spec.objectives[].atMost": {"description": "The largest value of the template's gauge."},
+    "spec.objectives[].atLeast": {"description": "The smallest value of the template's gauge."},
+    "spec.objectives[].failures": {
+        "description": f"How many checks of a gauge may fail within a step; default: {DEFAULT_FAILURES}.",
+        "minimum": 0,
+        "maximum": MOST_CHECKS,
+    },
+    "spec.objectives[].consecutive": {
+        "description": "So many failed checks in a row end the step, too; default: none do.",
+        "minimum": 1,
+        "maximum": MOST_CHECKS,
+    },
+    "spec.objectives[].every": {
+        **DURATION,
+        "description": (
+            f"The least time between checks, from 1s to 1h; default: {DEFAULT_CHECK_SECONDS:g}s. They are "
+            "taken when windows end and the gauge was scraped anew."
+        ),
     },
 }
 POLICY_RULES: Final[Mapping[str, Json]] = {

@@ -57,7 +57,7 @@ class PrometheusSource:
         self._api.close()
 
     def fetch(self, targets: Sequence[MetricTarget], at: float, range_seconds: float) -> tuple[Series, ...]:
-        """Requests, the buckets and the templates' counters that are needed, and how long processes live."""
+        """Requests, the buckets and the templates' series that are needed, and how long processes live."""
         found: list[Series] = []
         for some in _batches(targets, _TARGETS_PER_QUERY):
             for each in self._selectors(some).values():

@@ -1,9 +1,10 @@
 """Selectors: which series a set of releases needs, one selector for each metric. Pure.
 
-A metric template's counters are selected by metric and by the namespaces of the releases that use it. What
+A metric template's series are selected by metric and by the namespaces of the releases that use it. What
 their ``where`` says narrows a selector only as far as it is true of all that the selector is for: a label is
-a matcher when every counter of the metric has it in its ``where``, with the values of all of them. So total
-and bad come with one query when they are series of one metric, and nothing that either counts is missed.
+a matcher when all parts of templates that are of the metric have it in their ``where``, with the values of
+all of them. So total and bad come with one query when they are series of one metric, and nothing that either
+counts is missed; the same holds for a gauge and what it is divided by.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Final
 from canary.adapters.prometheus import promql
 from canary.app.ports import MetricTarget
 from canary.domain.istio_metrics import BUCKETS, DESTINATION, REQUESTS, SOURCE
-from canary.domain.metric_template import Counter, MetricTemplate
+from canary.domain.metric_template import Selection
 
 __all__ = ["of_hosts", "selectors"]
 
@@ -45,31 +46,27 @@ def of_hosts(targets: Iterable[MetricTarget], reporters: Collection[str]) -> tup
 
 
 def _of_templates(targets: Iterable[MetricTarget]) -> dict[str, str]:
-    counters: dict[tuple[str, str], list[Counter]] = {}
+    selections: dict[tuple[str, str], list[Selection]] = {}
     namespaces: dict[tuple[str, str], set[str]] = {}
     for target in targets:
-        for template in _templates(target):
-            for counter in (template.total, template.bad):
-                asked = counter.metric, template.namespace_label
-                counters.setdefault(asked, []).append(counter)
+        for template in target.templates:
+            for selection in template.selections:
+                asked = selection.metric, template.namespace_label
+                selections.setdefault(asked, []).append(selection)
                 namespaces.setdefault(asked, set()).add(promql.dns_name(target.key.namespace))
     return {
         # Two templates that find the namespace in different labels need a query each.
         metric if label == _USUAL_LABEL else f"{metric} by {label}": promql.selector(
             metric, (promql.matcher(label, namespaces[metric, label]), *_common(asked))
         )
-        for (metric, label), asked in counters.items()
+        for (metric, label), asked in selections.items()
     }
 
 
-def _templates(target: MetricTarget) -> Iterable[MetricTemplate]:
-    return (each.template for each in target.objectives if each.template is not None)
-
-
-def _common(counters: Sequence[Counter]) -> Iterable[str]:
-    """The matchers that are true of every series that any of the counters counts."""
-    labels = set.intersection(*(set(counter.where) for counter in counters))
+def _common(selections: Sequence[Selection]) -> Iterable[str]:
+    """The matchers that are true of every series that any of the selections means."""
+    labels = set.intersection(*(set(each.where) for each in selections))
     return [
-        promql.matcher(label, {value for counter in counters for value in counter.where[label]})
+        promql.matcher(label, {value for each in selections for value in each.where[label]})
         for label in sorted(labels)
     ]

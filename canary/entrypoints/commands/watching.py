@@ -81,8 +81,9 @@ def _position(view: LiveView | None, detail: Detail) -> tuple[object, ...]:
     if view is None:
         return (detail.row.phase, detail.row.message)
     counts = tuple((item.canary.counts, item.stable.counts) for item in view.objectives)
+    checks = tuple((item.canary, item.taken, item.failed) for item in view.thresholds)
     place = (view.release, view.phase, view.stage, view.step, view.actual_weight)
-    return (*place, view.evidence_percent, view.outcome, counts, view.is_stale, detail.requests)
+    return (*place, view.evidence_percent, view.outcome, counts, checks, view.is_stale, detail.requests)
 
 
 def _line(detail: Detail) -> str:
