@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from kubernetes import config
 
+from canary.adapters.decoding import decode
 from canary.adapters.istio.objects import Home
 from canary.adapters.istio.patches import patches_for
 from canary.adapters.istio.virtual_services import IstioRoutes
@@ -173,7 +174,7 @@ class Cluster:
         body = {"apiVersion": SELF_REVIEW, "kind": "SelfSubjectReview"}
         with suppress(WorldError, msgspec.MsgspecError):
             answer = self._transport.request("POST", f"/apis/{SELF_REVIEW}/selfsubjectreviews", body=body)
-            name = msgspec.json.decode(answer, type=_Review).status.user_info.username
+            name = decode(answer, _Review).status.user_info.username
             if name:
                 return name
         with suppress(OSError, KeyError):

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from canary.adapters.decoding import convert
 from canary.adapters.istio.destination_rules import Pair, neighbourhood_of
 from canary.adapters.istio.hosts import service_host
 from canary.adapters.istio.objects import Deployment, DestinationRule, Service, VirtualService
@@ -96,6 +97,6 @@ def _all(manifests: Iterable[Manifest], group: str, kind: type[T]) -> list[T]:
 def _read(item: Manifest, kind: type[T]) -> T | None:
     metadata = item.metadata | {"namespace": item.namespace}
     try:
-        return msgspec.convert(item.value | {"metadata": metadata}, kind)
+        return convert(item.value | {"metadata": metadata}, kind)
     except msgspec.ValidationError:
         return None

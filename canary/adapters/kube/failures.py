@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from canary.adapters.decoding import decode
 from canary.app.errors import ConflictError, NotFound, Retryable, TerminalError, WorldError
 
 __all__ = ["Expired", "failure_of"]
@@ -58,7 +59,7 @@ def failure_of(
 
 def _status(body: bytes) -> _Status:
     try:
-        return msgspec.json.decode(body, type=_Status)
+        return decode(body, _Status)
     except msgspec.MsgspecError:
         # A proxy in between answers in its own format; its first words are better than none.
         return _Status(message=body[:LONGEST_WORDS].decode("utf-8", "replace").strip())

@@ -22,6 +22,7 @@ from tenacity import wait_random_exponential as random_exponential
 from tenacity.nap import sleep_using_event
 
 from canary import __version__
+from canary.adapters import decoding
 from canary.adapters.kube.failures import Expired, failure_of
 from canary.adapters.kube.streams import Stream
 from canary.app.errors import Retryable, TerminalError
@@ -80,7 +81,7 @@ class _Resources(msgspec.Struct):
 def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
     """Decode an answer; ``Retryable`` when it is not what the Kubernetes API says, such as a proxy's page."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoding.decode(body, kind)
     except msgspec.MsgspecError as exc:
         raise Retryable(f"{what}: the answer is not the Kubernetes API's: {exc}") from exc
 

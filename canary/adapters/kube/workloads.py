@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from canary.adapters.decoding import decode
 from canary.adapters.kube.bounded import BoundedMap
 from canary.adapters.kube.objects import Metadata, MetadataOnly, path_of, selector_of
 from canary.adapters.kube.pods import DeploymentCondition, Pod, trouble_of_conditions, trouble_of_pods
@@ -231,7 +232,7 @@ def _apart(stable: _Deployment, canary: _Deployment) -> frozenset[str]:
 
 def _template(text: str) -> Json:
     try:
-        return msgspec.json.decode(text, type=Json)
+        return decode(text.encode(), Json)
     except msgspec.MsgspecError as exc:
         raise TerminalError(f"status.previousTemplate is not a pod template: {exc}") from exc
 

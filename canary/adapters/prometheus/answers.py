@@ -12,6 +12,7 @@ import msgspec
 import requests
 import urllib3
 
+from canary.adapters.decoding import decode
 from canary.domain.measurement import NoDataReason
 
 __all__ = ["InstantRow", "MatrixRow", "Refused", "cause", "check"]
@@ -114,7 +115,7 @@ def cause(exc: BaseException) -> Refused:
 
 def _envelope(body: bytes) -> _Envelope | None:
     try:
-        return msgspec.json.decode(body, type=_Envelope)
+        return decode(body, _Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

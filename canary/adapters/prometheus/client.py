@@ -14,6 +14,7 @@ import urllib3
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
+from canary.adapters.decoding import convert
 from canary.adapters.prometheus import promql
 from canary.adapters.prometheus.access import PrometheusAccess
 from canary.adapters.prometheus.answers import InstantRow, MatrixRow, Refused, cause
@@ -124,7 +125,7 @@ class PrometheusSource:
         params = {"time": f"{at:.3f}", "timeout": f"{self._access.timeout_seconds * 1000:.0f}ms"}
         try:
             answer: Any = self._api.custom_query(query, params=params)
-            return msgspec.convert(answer, list[row])  # type: ignore[valid-type]
+            return convert(answer, list[row])  # type: ignore[valid-type]
         except Refused as exc:
             raise self._unavailable(exc) from None
         except (requests.JSONDecodeError, msgspec.ValidationError, KeyError, TypeError) as exc:
