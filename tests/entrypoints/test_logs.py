@@ -61,6 +61,7 @@ def test_announcement_is_one_line_that_names_service_release_and_reason() -> Non
     LogAnnouncer().announce(KEY, BAKING, ROLLBACK)
     (line,) = lines(stream)
     line.pop("timestamp")
+    verdict = line.pop("verdict")
     assert line == {
         "level": "warning",
         "event": "errors: 12 of 200 requests failed",
@@ -70,6 +71,9 @@ def test_announcement_is_one_line_that_names_service_release_and_reason() -> Non
         "phase": "Progressing",
         "reason": "ObjectiveBreached",
     }
+    assert (verdict["outcome"], verdict["reason"]) == ("Hold", "Baking")
+    assert verdict["objectives"]["errors"]["canary"] == "0/300"
+    assert verdict["log_threshold"] == pytest.approx(4.605)
 
 
 def test_announcement_without_a_release_and_without_alarm_is_information() -> None:
