@@ -124,6 +124,7 @@ class Application:
         lines += [
             f'istio_request_duration_milliseconds_bucket{{le="{_le(edge)}"}} {count}'
             for edge, count in buckets
+            if self._durations
         ]
         return "\n".join([*lines, ""])
 
