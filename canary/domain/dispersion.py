@@ -32,6 +32,8 @@ BLOCKS_SECONDS: Final = (10.0, 30.0, 60.0, 120.0)
 PRIOR_SQUARES: Final = 15.0
 PRIOR_EXPECTED: Final = 10.0
 """As if a little had been seen, half as widely spread again as errors that are independent."""
+KEPT: Final = 0.95
+"""How much of what recent blocks taught is kept at the end of another one: some twenty of them count."""
 UNKNOWN: Final = PRIOR_SQUARES / PRIOR_EXPECTED
 """What is assumed of a service of which no bad request has been seen."""
 
@@ -59,6 +61,8 @@ class Block:
     before: Counts | None = None
     """Stable's counts in the block just before; None when nothing was measured then."""
     learned: Spread = Spread()
+    recent: Spread = Spread()
+    """The same of the latest blocks: an hour of calm must not hide for long that bursts have begun."""
 
 
 def nothing_learned() -> tuple[Block, ...]:
@@ -108,7 +112,7 @@ def learn(
 def added(blocks: Sequence[Block] | None, past: Sequence[Block]) -> tuple[Block, ...]:
     """Return the blocks, with what was learned in the past in addition; None: nothing but that."""
     if blocks is None:
-        return tuple(Block(learned=block.learned) for block in past)
+        return tuple(Block(learned=block.learned, recent=block.recent) for block in past)
     return tuple(
         replace(block, learned=block.learned + before.learned)
         for block, before in zip(blocks, past, strict=True)
@@ -116,13 +120,15 @@ def added(blocks: Sequence[Block] | None, past: Sequence[Block]) -> tuple[Block,
 
 
 def dispersion_of(blocks: Sequence[Block]) -> float:
-    """Return the largest that any length of time shows; ``UNKNOWN`` before anything is known, at least 1."""
+    """Return the largest that any length of time shows, ever or of late; ``UNKNOWN`` at first, at least 1.
+
+    What was seen of late needs to be more than chance to count: it is held against a prior of independence.
+    """
+    ever = ((block.learned, PRIOR_SQUARES) for block in blocks)
+    of_late = ((block.recent, PRIOR_EXPECTED) for block in blocks)
     return max(
         1.0,
-        *(
-            (block.learned.squares + PRIOR_SQUARES) / (block.learned.expected + PRIOR_EXPECTED)
-            for block in blocks
-        ),
+        *((seen.squares + prior) / (seen.expected + PRIOR_EXPECTED) for seen, prior in (*ever, *of_late)),
     )
 
 
@@ -134,15 +140,17 @@ def _index(end: float, seconds: float) -> int:
 def _with(block: Block, index: int, stable: Counts, parts: tuple[Counts, ...]) -> Block:
     """Add to the block that is being filled, or learn from it and begin another."""
     if block.index == index:
-        return Block(index, block.stable + stable, _added(block.parts, parts), block.before, block.learned)
+        return replace(block, stable=block.stable + stable, parts=_added(block.parts, parts))
     told_apart = sum(1 for part in block.parts if part.requests) > 1
     pair = () if block.before is None else (block.before, block.stable)
+    found = spread(block.parts if told_apart else pair)
     return Block(
         index=index,
         stable=stable,
         parts=parts,
         before=block.stable if index == block.index + 1 else None,
-        learned=block.learned + spread(block.parts if told_apart else pair),
+        learned=block.learned + found,
+        recent=Spread(block.recent.squares * KEPT, block.recent.expected * KEPT) + found,
     )
 
 
