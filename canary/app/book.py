@@ -20,7 +20,7 @@ from canary.app.ports import Measurements, MetricTarget, Series
 from canary.app.scrapes import Life, SortedScrapes, sort_scrapes
 from canary.app.tally import Sum, Tally, added, settle, with_increment
 from canary.domain.counting import Increment, Memory, count, forget_before
-from canary.domain.istio_metrics import BUCKETS, REQUESTS
+from canary.domain.istio_metrics import BUCKETS, NATIVE, REQUESTS
 from canary.domain.measurement import Measurement, NoData, NoDataReason, Window, grid_floor
 from canary.domain.plan import Objective, ObjectiveKind
 
@@ -35,6 +35,7 @@ __all__ = [
     "open_book",
     "record",
     "with_edges",
+    "with_native",
 ]
 
 HISTORY_SECONDS: Final = 3600.0
@@ -90,6 +91,10 @@ class Book:
     missing_bounds: frozenset[float] = frozenset()
     edges: tuple[float, ...] | None = None
     """The bucket edges there are (ms); None until they had to be asked for."""
+    lacks_histogram: bool = False
+    """Requests are scraped, and no bucket, though an objective needs some."""
+    is_native: bool | None = None
+    """Whether there is a native histogram instead; None until that had to be asked for."""
     no_data: NoData | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
     history: tuple[Measurement, ...] | None = None
@@ -187,6 +192,7 @@ def record(
         interval_seconds=found.interval_seconds or book.interval_seconds,
         application_interval_seconds=found.application_interval_seconds or book.application_interval_seconds,
         missing_bounds=found.missing_bounds,
+        lacks_histogram=_lacks_histogram(book.target, found),
         tracks=gauges.followed(book.tracks, series, book.target),
     )
     book = _write(book, found, increments)
@@ -200,6 +206,14 @@ def with_edges(book: Book, edges: tuple[float, ...]) -> Book:
     if book.no_data is None:
         return replace(book, edges=edges)
     return replace(book, edges=edges, no_data=_not_a_bucket(book.missing_bounds, edges, book.no_data.at))
+
+
+def with_native(book: Book, is_native: bool) -> Book:
+    """The book, its complaint about a missing histogram completed by whether there is another kind."""
+    known = replace(book, is_native=is_native)
+    if book.no_data is None or book.no_data.reason is not NoDataReason.ABSENT:
+        return known
+    return replace(known, no_data=_without_histogram(known, book.no_data.at))
 
 
 def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) -> Book:
@@ -270,15 +284,30 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
         return NoData(NoDataReason.ABSENT, f"nothing was scraped for {silence:g} s of {selector}", at)
     if found.missing_bounds:
         return _not_a_bucket(found.missing_bounds, book.edges, at)
-    needs_histogram = any(each.bound_ms is not None for each in book.target.objectives)
-    if needs_histogram and not found.has_histograms and found.requests_at:
-        histogram = book.queries.get(BUCKETS, BUCKETS)
-        return NoData(NoDataReason.ABSENT, f"requests were scraped, but nothing of {histogram}", at)
+    if book.lacks_histogram:
+        return _without_histogram(book, at)
     for objective in book.target.objectives:
         # Stable is not waited for: once it has no traffic, it may well have no events either.
         if not objective.counts_requests and Slot(objective.name, Arm.CANARY) not in found.heard:
             return NoData(NoDataReason.ABSENT, _unheard(objective, book.target, found), at)
     return None
+
+
+def _lacks_histogram(target: MetricTarget, found: SortedScrapes) -> bool:
+    needs_one = any(each.bound_ms is not None for each in target.objectives)
+    return needs_one and not found.has_histograms and bool(found.requests_at)
+
+
+def _without_histogram(book: Book, at: float) -> NoData:
+    if book.is_native:
+        advice = "let Prometheus keep the classic buckets beside it (always_scrape_classic_histograms: true)"
+        return NoData(
+            NoDataReason.NATIVE_HISTOGRAM,
+            f"{NATIVE} is a native histogram, of which no bucket can be counted; {advice}",
+            at,
+        )
+    histogram = book.queries.get(BUCKETS, BUCKETS)
+    return NoData(NoDataReason.ABSENT, f"requests were scraped, but nothing of {histogram}", at)
 
 
 def _unheard(objective: Objective, target: MetricTarget, found: SortedScrapes) -> str:

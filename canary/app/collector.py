@@ -28,6 +28,7 @@ from canary.app.book import (
     open_book,
     record,
     with_edges,
+    with_native,
 )
 from canary.app.ports import (
     Clock,
@@ -110,7 +111,7 @@ class Collector:
             if not looks:
                 break
             looks += self._take(looks.pop(0))
-        self._name_edges()
+        self._explain_buckets()
         self._look_back()
 
     def measurements(self, key: ServiceKey, release: str, evaluated_until: float) -> Measurements:
@@ -163,27 +164,24 @@ class Collector:
         )
         return ()
 
-    def _name_edges(self) -> None:
-        """Ask, for one release a tick, which bucket edges there are instead of the one it asks for."""
+    def _explain_buckets(self) -> None:
+        """Ask, for one release a tick, what histograms there are instead of the buckets that it needs."""
         with self._lock:
-            book = next(
-                (
-                    book
-                    for book in self._books.values()
-                    if book.edges is None and _complains_of(book, NoDataReason.NOT_A_BUCKET)
-                ),
-                None,
-            )
+            book = next((book for book in self._books.values() if _lacks_buckets(book)), None)
         if book is None:
             return
         begun = self._clock.monotonic()
         try:
-            edges = self._source.bucket_edges(book.target, book.seen_until)
+            if book.lacks_histogram:
+                native = self._source.has_native_histogram(book.target, book.seen_until)
+                explained = with_native(book, native)
+            else:
+                explained = with_edges(book, self._source.bucket_edges(book.target, book.seen_until))
         except MetricsUnavailable as exc:
             self._report(exc.no_data.reason.value, begun)
             return
         self._report("ok", begun)
-        self._commit([(book, with_edges(book, edges))])
+        self._commit([(book, explained)])
 
     def _look_back(self) -> None:
         """Fetch, for one release a tick, what was measured before it began."""
@@ -259,6 +257,9 @@ def _lacks_history(book: Book) -> bool:
     return book.target.history_until is not None and book.history is None
 
 
-def _complains_of(book: Book, reason: NoDataReason) -> bool:
+def _lacks_buckets(book: Book) -> bool:
+    """Whether it is not known yet what there is instead of the buckets that are missing."""
+    if book.lacks_histogram:
+        return book.is_native is None
     no_data: NoData | None = book.no_data
-    return no_data is not None and no_data.reason is reason
+    return book.edges is None and no_data is not None and no_data.reason is NoDataReason.NOT_A_BUCKET

@@ -342,6 +342,10 @@ class MetricsSource(Protocol):
         """
         ...
 
+    def has_native_histogram(self, target: MetricTarget, at: float) -> bool:
+        """Whether the durations of the target's hosts come as native histograms. Raises as ``fetch``."""
+        ...
+
     def queries(self, target: MetricTarget) -> Mapping[str, str]:
         """By metric: the query for one window of this target alone, for a person to paste. No I/O.
 

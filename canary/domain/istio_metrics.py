@@ -12,6 +12,7 @@ __all__ = [
     "DESTINATION",
     "GRPC_SERVER_ERRORS",
     "LIVES",
+    "NATIVE",
     "PROCESS_START",
     "REQUESTS",
     "SOURCE",
@@ -32,6 +33,8 @@ DESTINATION: Final = "destination"
 """Who reports a request: the proxy of the client or gateway that sent it, or that of the pod that got it."""
 REQUESTS: Final = "istio_requests_total"
 BUCKETS: Final = "istio_request_duration_milliseconds_bucket"
+NATIVE: Final = "istio_request_duration_milliseconds"
+"""As a native histogram, which has no series for its buckets."""
 UP: Final = "up"
 AGENT_START: Final = "istio_agent_process_start_time_seconds"
 PROCESS_START: Final = "process_start_time_seconds"

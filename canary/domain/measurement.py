@@ -120,6 +120,8 @@ class NoDataReason(StrEnum):
     """No series of the service was scraped in the window."""
     NOT_A_NUMBER = "NotANumber"
     NOT_A_BUCKET = "BoundIsNoBucketEdge"
+    NATIVE_HISTOGRAM = "NativeHistogram"
+    """Latency comes as a native histogram only, of which no bucket can be counted."""
 
 
 @dataclass(frozen=True, slots=True)

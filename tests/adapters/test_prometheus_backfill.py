@@ -11,6 +11,7 @@ from canary.adapters.prometheus.client import PrometheusSource
 from canary.adapters.prometheus.promql import matcher, range_selector, selector
 from canary.app.book import Timing
 from canary.app.collector import Collector
+from canary.domain.istio_metrics import NATIVE
 from canary.domain.measurement import Counts, Measurement, NoDataReason
 from tests.adapters.prometheus_rig import backfill, running_prometheus
 from tests.app.metrics_world import (
@@ -31,6 +32,7 @@ from tests.app.metrics_world import (
 
 END = 200
 OTHER_HOST = "orders.shop.svc.cluster.local"
+NATIVE_HOST = "natively.shop.svc.cluster.local"
 ORDERS = replace(TARGET, release="orders-1", hosts=frozenset({OTHER_HOST}), objectives=(ERRORS, LATENCY))
 
 
@@ -46,6 +48,8 @@ def with_orders(world: MetricsWorld) -> None:
         for number, requests in ((0, 3), (1, 7)):
             pod, address = pod_of("checkout", number), f"10.1.2.{number}:15020"
             world.scrape(at, [(own, requests * (at + 11) / 5)], started_at=-5000, client=address, pod=pod)
+    native = {**request_labels(destination_service=NATIVE_HOST), "__name__": NATIVE}
+    world.scrape(14, [(native, 1)], client="10.1.3.1:15020")
     # No scrape at 4: the canary's first five errors, four of them slow, show at 9.
     world.scrape(9, [(stable, 840), (bad, 5), (fast, 1), (every, 5)], started_at=-5000, client=gateway)
     world.scrape(14, [(stable, 3), (bad, 9), (fast, 9), (every, 9)], started_at=12, client=gateway)
@@ -147,6 +151,15 @@ def test_a_bound_between_two_edges_is_refused_with_the_edges_that_there_are(
     assert found.no_data.reason is NoDataReason.NOT_A_BUCKET
     assert "700 ms" in found.no_data.detail
     assert "500 ms" in found.no_data.detail
+
+
+def test_a_native_histogram_is_looked_for_by_its_own_name(
+    world: tuple[MetricsWorld, Counts], source: PrometheusSource
+) -> None:
+    """One sample by that name, since what counts is whether there is any."""
+    assert not source.has_native_histogram(ORDERS, EPOCH + 17)
+    natively = replace(ORDERS, hosts=frozenset({NATIVE_HOST}))
+    assert source.has_native_histogram(natively, EPOCH + 17)
 
 
 def test_a_service_without_series_is_absent(

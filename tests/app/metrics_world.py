@@ -74,6 +74,7 @@ class MetricsWorld:
     on_fetch: Callable[[], None] = lambda: None
     """Happens while an answer is on its way."""
     edges: tuple[float, ...] = ()
+    is_native: bool = False
     fetches: list[tuple[frozenset[str], float, float]] = field(default_factory=list)
     edge_lookups: int = 0
     outcomes: list[str] = field(default_factory=list)
@@ -144,6 +145,10 @@ class MetricsWorld:
     def bucket_edges(self, target: MetricTarget, at: float) -> tuple[float, ...]:
         self.edge_lookups += 1
         return self.edges
+
+    def has_native_histogram(self, target: MetricTarget, at: float) -> bool:
+        self.edge_lookups += 1
+        return self.is_native
 
     def queries(self, target: MetricTarget) -> Mapping[str, str]:
         return {REQUESTS: f"{REQUESTS}{{{','.join(sorted(target.hosts))}}}"}

@@ -68,6 +68,20 @@ def test_requests_without_a_histogram_are_no_data() -> None:
     assert "latency" not in found.windows[0].counts
 
 
+def test_a_native_histogram_is_refused_with_what_to_do_and_asked_for_once() -> None:
+    world = MetricsWorld(is_native=True)
+    for at in (-1, 4, 9):
+        world.scrape(at, [(OK, 100 + at)])
+    collector = collector_for(world)
+    for at in (7, 12):
+        found = look(collector, world, at, SLO)
+        assert found.no_data is not None
+        assert found.no_data.reason is NoDataReason.NATIVE_HISTOGRAM
+        assert "always_scrape_classic_histograms: true" in found.no_data.detail
+        assert canary(found)[-1].requests == 5
+    assert world.edge_lookups == 1
+
+
 def test_a_bucket_that_comes_later_than_its_total_does_not_make_requests_look_slow() -> None:
     world = MetricsWorld()
     world.scrape(-1, [(OK, 100), (bucket_labels("500"), 100), (bucket_labels("+Inf"), 100)])

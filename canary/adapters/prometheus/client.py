@@ -21,7 +21,7 @@ from canary.adapters.prometheus.answers import InstantRow, MatrixRow, Refused, c
 from canary.adapters.prometheus.selectors import of_hosts, selectors
 from canary.adapters.prometheus.transport import Transport, open_session
 from canary.app.ports import Clock, MetricsUnavailable, MetricTarget, Sample, Series
-from canary.domain.istio_metrics import BUCKETS, LIVES, bucket_edge
+from canary.domain.istio_metrics import BUCKETS, LIVES, NATIVE, bucket_edge
 from canary.domain.measurement import NoData, NoDataReason
 
 __all__ = ["PrometheusSource"]
@@ -75,6 +75,12 @@ class PrometheusSource:
         rows = self._ask(f"count by (le) ({buckets})", at, InstantRow)
         edges = {bucket_edge(row.metric) for row in rows}
         return tuple(sorted(edge for edge in edges if edge is not None))
+
+    def has_native_histogram(self, target: MetricTarget, at: float) -> bool:
+        """Whether the durations of the target's hosts come as native histograms."""
+        with self._names_checked():
+            native = promql.selector(NATIVE, of_hosts([target], [target.reporter]))
+        return bool(self._ask(f"count({native})", at, InstantRow))
 
     def queries(self, target: MetricTarget) -> Mapping[str, str]:
         """By metric: the query for one window of this target alone."""
