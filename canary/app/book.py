@@ -191,7 +191,7 @@ def record(
         memory=forget_before(memory, end - timing.memory_seconds),
         interval_seconds=found.interval_seconds or book.interval_seconds,
         application_interval_seconds=found.application_interval_seconds or book.application_interval_seconds,
-        missing_bounds=found.missing_bounds,
+        missing_bounds=found.missing_bounds & {each.bound_ms for each in book.target.awaited},
         lacks_histogram=_lacks_histogram(book.target, found),
         tracks=gauges.followed(book.tracks, series, book.target),
     )
@@ -282,11 +282,11 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
     silence = at - book.written_until
     if silence > patience + _TIMESTAMP_SLACK:
         return NoData(NoDataReason.ABSENT, f"nothing was scraped for {silence:g} s of {selector}", at)
-    if found.missing_bounds:
-        return _not_a_bucket(found.missing_bounds, book.edges, at)
+    if book.missing_bounds:
+        return _not_a_bucket(book.missing_bounds, book.edges, at)
     if book.lacks_histogram:
         return _without_histogram(book, at)
-    for objective in book.target.objectives:
+    for objective in book.target.awaited:
         # Stable is not waited for: once it has no traffic, it may well have no events either.
         if not objective.counts_requests and Slot(objective.name, Arm.CANARY) not in found.heard:
             return NoData(NoDataReason.ABSENT, _unheard(objective, book.target, found), at)
@@ -294,7 +294,7 @@ def _complaint(book: Book, found: SortedScrapes) -> NoData | None:
 
 
 def _lacks_histogram(target: MetricTarget, found: SortedScrapes) -> bool:
-    needs_one = any(each.bound_ms is not None for each in target.objectives)
+    needs_one = any(each.bound_ms is not None for each in target.awaited)
     return needs_one and not found.has_histograms and bool(found.requests_at)
 
 

@@ -79,7 +79,7 @@ def readings(tracks: Tracks, target: MetricTarget, at: float) -> dict[str, Gauge
 
 def complaint(tracks: Tracks, target: MetricTarget, at: float) -> NoData | None:
     """Return why a gauge says nothing of the canary at ``at``; None when each does."""
-    for threshold in target.thresholds:
+    for threshold in (each for each in target.thresholds if each.name not in target.dry_run):
         found = _value(tracks, threshold, Arm.CANARY, target, at)
         if isinstance(found, NoData):
             return found

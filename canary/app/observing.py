@@ -29,6 +29,7 @@ def metric_target(
         window_seconds=release.window_seconds,
         evaluated_until=evaluated_until,
         interval_seconds=release.plan.interval_seconds,
+        dry_run=release.plan.dry_run,
         reporter=reporter,
         history_until=release.created_at if release.evidence.history_until is None else None,
     )

@@ -286,11 +286,18 @@ class MetricTarget:
     """As saved: what was measured later may be asked for again."""
     interval_seconds: float | None = None
     """How often the release is to be looked at; None: whenever there is data."""
+    dry_run: frozenset[str] = frozenset()
+    """Names of objectives that decide nothing, so that nothing waits for them."""
     reporter: str = SOURCE
     """Whose count of the requests judges."""
     history_until: float | None = None
     """The end of the history that the release still has to learn from; None when it has."""
     thresholds: tuple[Threshold, ...] = ()
+
+    @property
+    def awaited(self) -> tuple[Objective, ...]:
+        """The objectives without which there is too little to judge by."""
+        return tuple(each for each in self.objectives if each.name not in self.dry_run)
 
     @property
     def templates(self) -> tuple[AnyTemplate, ...]:

@@ -19,7 +19,7 @@ from canary.domain.hypotheses import (
     counts_for,
     dispersion_for,
     in_shared_trouble,
-    may_convict,
+    is_muted,
     planned_tests,
 )
 from canary.domain.measurement import NOTHING, ArmCounts, Measurement, NoData
@@ -111,7 +111,9 @@ def fold(
         reporter=measurement.reporter,
         step_beside=_added(evidence.step_beside, measurement.beside) if in_step else evidence.step_beside,
         step_assurance=(
-            fold_assurance(evidence, measurement, plan, step_index) if in_step else evidence.step_assurance
+            fold_assurance(evidence, measurement, plan.deciding, step_index)
+            if in_step
+            else evidence.step_assurance
         ),
         step_checks=(
             threshold.fold_checks(evidence, measurement, plan, step_since)
@@ -139,7 +141,7 @@ def _bet(
         if planned.doubt is Doubt.STABLE_HEALTH:
             tests[planned.name] = fold_alarm(planned.test, state, counts)
         # By what was known before this window: whether a bet is made must not depend on its outcome.
-        elif may_convict(planned, evidence.tests):
+        elif not is_muted(planned, evidence.tests):
             tests[planned.name] = fold_window(
                 planned.test,
                 state or fresh_state(planned.test),
@@ -230,9 +232,10 @@ def judge(
     ``now`` matters only for telling that nothing has been measured for too long.
     """
     weighed = weigh(evidence, plan, window_seconds)
-    findings = tuple(find(evidence, objective, weighed) for objective in plan.objectives)
-    checked = threshold.checked(evidence, plan)
-    conviction = convict(evidence, plan, weighed, findings)
+    findings = tuple(find(evidence, objective, weighed, plan) for objective in plan.objectives)
+    deciding = tuple(finding for finding in findings if not finding.dry_run)
+    checked = threshold.checked(evidence, plan.deciding)
+    conviction = convict(evidence, plan, weighed, deciding)
     broken = threshold.broken(checked)
     if conviction is not None:
         answer = _Answer(Outcome.FAIL, conviction.reason, conviction.sentence, conviction.objective)
@@ -240,14 +243,14 @@ def judge(
         sentence = threshold_sentences.breached(broken, broken.checks)
         answer = _Answer(Outcome.FAIL, Reason.THRESHOLD_BREACHED, sentence, broken.threshold.name)
     else:
-        progress = sentences.Progress(plan, step_index, evidence.evaluated_until - step_since)
+        progress = sentences.Progress(plan.deciding, step_index, evidence.evaluated_until - step_since)
         # A step that has just begun is not blamed for the silence before it.
         silence = now - max(evidence.evaluated_until, step_since)
         stale = silence - max(STALE_SECONDS, STALE_WINDOWS * window_seconds)
         log_evidence, log_threshold = weighed.log_evidence, weighed.log_threshold
-        case = _Case(evidence, progress, stale, log_evidence, log_threshold, findings, checked, step_since)
+        case = _Case(evidence, progress, stale, log_evidence, log_threshold, deciding, checked, step_since)
         kept = [threshold_sentences.kept(item, step_since) for item in checked]
-        answer = _held(case) or _Answer(Outcome.PASS, Reason.BAKED, sentences.baked(progress, findings, kept))
+        answer = _held(case) or _Answer(Outcome.PASS, Reason.BAKED, sentences.baked(progress, deciding, kept))
     return Verdict(
         outcome=answer.outcome,
         reason=answer.reason,

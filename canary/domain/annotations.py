@@ -166,6 +166,7 @@ def parse_plan(
         drain_seconds=reader.value(known.DRAIN) or 1.0,
         policy=str(named) if named is not None else None,
         virtual_services=in_namespace(reader.value(known.VIRTUAL_SERVICES) or (), key.namespace),
+        dry_run=reader.value(known.DRY_RUN) or frozenset(),
         paused=reader.value(known.PAUSED) or False,
         thresholds=tuple(item for item in objectives if isinstance(item, Threshold)),
     )
@@ -174,6 +175,8 @@ def parse_plan(
         # Without its policy a plan would silently mean defaults.
         missing = policy or Unavailable(f"{quote(str(named))}, which was not looked up", "try again")
         reader.problems.append(Problem(known.POLICY.key, missing.found, missing.remedy))
+    if not problems and not (named is not None and not isinstance(policy, Policy)):
+        problems = _unknown_objectives(plan, reader)
     problems = [*reader.problems, *problems, *_contradictions(plan, reader, provided)]
     if problems:
         raise InvalidPlan(tuple(problems))
@@ -206,6 +209,15 @@ def _objectives(
     place = f"{said.place}objectives"
     further, problems = further_objectives(said.spec.objectives or (), place, provided.templates)
     return (*objectives, *further), problems
+
+
+def _unknown_objectives(plan: Plan, reader: _Reader) -> list[Problem]:
+    """Compare the names of what is to decide nothing with what there is, or may well be without this plan."""
+    names = [*(item.name for item in plan.objectives), *(item.name for item in plan.thresholds)]
+    return [
+        Problem(reader.where(known.DRY_RUN), quote(name), f"write names of objectives: {', '.join(names)}")
+        for name in sorted(plan.dry_run - {ERROR_RATE, LATENCY, *names})
+    ]
 
 
 def _contradictions(plan: Plan, reader: _Reader, provided: Provided) -> list[Problem]:

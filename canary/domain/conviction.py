@@ -68,7 +68,7 @@ def weigh(evidence: Evidence, plan: Plan, window_seconds: float) -> Weighed:
     )
 
 
-def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
+def find(evidence: Evidence, objective: Objective, weighed: Weighed, plan: Plan) -> Finding:
     """Put together what is known of one objective, by the step's counts; while it has none, the release's."""
     counts = evidence.step_counts.get(objective.name, ArmCounts())
     if not counts.canary.requests:
@@ -87,6 +87,7 @@ def find(evidence: Evidence, objective: Objective, weighed: Weighed) -> Finding:
         kind=objective.kind,
         dispersion=dispersion,
         beside=evidence.step_beside.get(objective.name),
+        dry_run=objective.name in plan.dry_run,
     )
 
 

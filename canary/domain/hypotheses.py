@@ -30,6 +30,7 @@ __all__ = [
     "counts_for",
     "dispersion_for",
     "in_shared_trouble",
+    "is_muted",
     "log_weighted",
     "may_convict",
     "planned_tests",
@@ -68,6 +69,8 @@ class PlannedTest:
     weight: float
     """Its share of the capital; 0 when it cannot convict."""
     test: SequentialTest
+    decides: bool = True
+    """Whether it may convict: not stable's alarm, nor what is on a dry run."""
 
     @property
     def name(self) -> str:
@@ -85,6 +88,7 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
     errors = _error_objective(plan)
     return _tests(
         tuple((item.name, item.max_bad_ratio) for item in plan.objectives),
+        plan.dry_run,
         errors.max_bad_ratio if errors is not None else None,
         plan.tolerance,
         plan.false_rollback_budget,
@@ -95,23 +99,24 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
 @lru_cache(maxsize=4096)
 def _tests(
     bounds: tuple[tuple[str, float], ...],
+    dry_run: frozenset[str],
     bound_of_lost: float | None,
     tolerance: float,
     alpha: float,
     horizon_windows: int,
 ) -> tuple[PlannedTest, ...]:
     """They are asked for at every window of every release, and plans are few."""
-    convicting = 2 * len(bounds) + (bound_of_lost is not None)
-    if convicting == 0:
-        return ()
-    weight = 1.0 / convicting
+    convicting = 2 * sum(name not in dry_run for name, _ in bounds) + (bound_of_lost is not None)
+    # What is on a dry run is shown as if it decided, too; it takes nothing from what does.
+    weight = 1.0 / max(1, convicting)
     budget = Budget(alpha, weight, horizon_windows)
     tests = []
     for name, bound in bounds:
         against_bound = objective_test(bound, budget)
-        tests.append(PlannedTest(name, Doubt.STABLE_HEALTH, 0.0, against_bound))
-        tests.append(PlannedTest(name, Doubt.OBJECTIVE, weight, against_bound))
-        tests.append(PlannedTest(name, Doubt.COMPARISON, weight, comparison_test(tolerance, budget)))
+        decides, against_stable = name not in dry_run, comparison_test(tolerance, budget)
+        tests.append(PlannedTest(name, Doubt.STABLE_HEALTH, 0.0, against_bound, decides=False))
+        tests.append(PlannedTest(name, Doubt.OBJECTIVE, weight, against_bound, decides))
+        tests.append(PlannedTest(name, Doubt.COMPARISON, weight, against_stable, decides))
     if bound_of_lost is not None:
         never_arrived = objective_test(bound_of_lost, budget)
         tests.append(PlannedTest(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived))
@@ -119,7 +124,9 @@ def _tests(
 
 
 def _error_objective(plan: Plan) -> Objective | None:
-    return next((item for item in plan.objectives if item.kind is ObjectiveKind.ERRORS), None)
+    """By whose bound requests are judged that reached no workload; None when none decides."""
+    deciding = plan.deciding.objectives
+    return next((item for item in deciding if item.kind is ObjectiveKind.ERRORS), None)
 
 
 def counts_for(planned: PlannedTest, measurement: Measurement) -> ArmCounts | None:
@@ -160,15 +167,18 @@ def log_weighted(planned: PlannedTest, states: Mapping[str, MixtureState]) -> fl
 
 
 def may_convict(planned: PlannedTest, states: Mapping[str, MixtureState]) -> bool:
-    """Whether a test counts now; not stable's alarm, nor one against a bound that stable may be breaking too.
+    """Whether a test counts now; none that decides nothing, nor one that is muted."""
+    return planned.decides and not is_muted(planned, states)
+
+
+def is_muted(planned: PlannedTest, states: Mapping[str, MixtureState]) -> bool:
+    """Whether a test judges by a bound that stable may be breaking, too.
 
     Requests that reached no workload count even then: a dead canary is silent, and stable's own errors are
     answers.
     """
-    if planned.doubt is Doubt.STABLE_HEALTH:
-        return False
     judges_bound = planned.doubt is Doubt.OBJECTIVE and planned.subject != UNATTRIBUTED
-    return not (judges_bound and _may_be_shared(states, planned.subject))
+    return judges_bound and _may_be_shared(states, planned.subject)
 
 
 def dispersion_for(subject: str, evidence: Evidence) -> Dispersion:

@@ -4,7 +4,7 @@
 an administrator's defaults. Nothing else parses wishes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -205,6 +205,20 @@ class Plan:
     """The ReleasePolicy that stands behind the annotations, as the owner named it."""
     virtual_services: tuple[RouteRef, ...] = ()
     """Empty: every VirtualService of the namespace that routes to the service's two workloads."""
+    dry_run: frozenset[str] = frozenset()
+    """Names of objectives that are shown and recorded, and decide nothing."""
     paused: bool = False
     thresholds: tuple[Threshold, ...] = ()
     """Further objectives, by the threshold rule."""
+
+    @property
+    def deciding(self) -> "Plan":
+        """The plan without the objectives that decide nothing."""
+        if not self.dry_run:
+            return self
+        return replace(
+            self,
+            objectives=tuple(item for item in self.objectives if item.name not in self.dry_run),
+            thresholds=tuple(item for item in self.thresholds if item.name not in self.dry_run),
+            dry_run=frozenset(),
+        )

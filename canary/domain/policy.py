@@ -71,6 +71,7 @@ class PolicySpec:
     drain: str | None = None
     interval: str | None = None
     virtual_services: tuple[str, ...] | None = None
+    dry_run: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         # No gates is something to say; no steps and no routes are nothing.

@@ -15,6 +15,7 @@ __all__ = [
     "CANARY",
     "DEADLINE",
     "DRAIN",
+    "DRY_RUN",
     "ENABLED",
     "EVIDENCE",
     "FALSE_PROMOTION_BUDGET",
@@ -215,6 +216,14 @@ VIRTUAL_SERVICES: Final[Annotation[tuple[RouteRef, ...]]] = Annotation(
     wishes.virtual_services,
     absent="every VirtualService of the namespace that routes to both workloads",
 )
+DRY_RUN: Final[Annotation[frozenset[str]]] = Annotation(
+    "dry-run",
+    "Objectives that are shown and recorded, and decide nothing: try a new bound before it may roll back.",
+    "names of objectives, separated by commas, or none",
+    "latency",
+    wishes.dry_run,
+    default="none",
+)
 PAUSED: Final = Annotation(
     "paused",
     "The controller leaves the service alone, but for ending what is aborted or already rolling back.",
@@ -252,6 +261,7 @@ REFERENCE: Final[tuple[Annotation[object], ...]] = (
     DRAIN,
     INTERVAL,
     VIRTUAL_SERVICES,
+    DRY_RUN,
     PAUSED,
     POLICY,
 )

@@ -88,6 +88,8 @@ class Finding:
     intervals allow for it."""
     beside: ArmCounts | None = None
     """What was counted by the other reporter, which does not judge; None where there is no such count."""
+    dry_run: bool = False
+    """The objective decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ __all__ = [
     "check_interval",
     "deadline",
     "drain",
+    "dry_run",
     "evidence_rule",
     "gates",
     "in_namespace",
@@ -50,6 +51,7 @@ DEFAULT_BAKE_SECONDS: Final = 60.0
 LEAST_BAKE_SECONDS: Final = 1.0
 MOST_STEPS: Final = 20
 MOST_ROUTES: Final = 50
+MOST_OBJECTIVE_NAMES: Final = 12
 MOST_REQUESTS: Final = 1_000_000
 LONGEST_SHOWN: Final = 60
 LONGEST_OBJECT_NAME: Final = 253
@@ -250,6 +252,16 @@ def gates(text: str) -> frozenset[Gate]:
     if text == NONE:
         return frozenset()
     return frozenset(_choice(item.strip(), Gate) for item in text.split(",", len(Gate) * 2))
+
+
+def dry_run(text: str) -> frozenset[str]:
+    """Read names of objectives; ``none`` says that there are none."""
+    if text == NONE:
+        return frozenset()
+    names = [item.strip() for item in text.split(",", MOST_OBJECTIVE_NAMES)]
+    if len(names) > MOST_OBJECTIVE_NAMES or not all(is_label(name) for name in names):
+        raise ValueError('write names of objectives, separated by commas, such as "latency", or "none"')
+    return frozenset(names)
 
 
 def on_no_data(text: str) -> OnNoData:

@@ -46,7 +46,7 @@ def _numbers(finding: Finding | None, record: Record) -> tuple[str, ...]:
         finding.objective,
         f"{finding.canary.bad} of {finding.canary.requests}",
         f"{finding.stable.bad} of {finding.stable.requests}",
-        percent(finding.max_bad_ratio),
+        percent(finding.max_bad_ratio) + (", dry run" if finding.dry_run else ""),
         _limits(record.limits.get(finding.objective)),
     )
 

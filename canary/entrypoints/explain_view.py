@@ -183,7 +183,7 @@ def _objectives(explanation: Explanation) -> str:
                 counters.get(item.name, item.subject),
                 str(item.canary),
                 str(item.stable),
-                percent(item.max_bad_ratio),
+                percent(item.max_bad_ratio) + (", dry run" if item.dry_run else ""),
                 f"{item.dispersion:.1f}",
             )
         )
@@ -227,7 +227,12 @@ def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
     for name, log in weighed.log_by_test.items():
         state = release.evidence.tests.get(name)
         reached = percent_of_threshold(log, weighed.log_threshold)
-        now = "counts" if name in counted else "muted: stable is in trouble itself"
+        if name in counted:
+            now = "counts"
+        elif name.partition("/")[0] in release.plan.dry_run:
+            now = "dry run: decides nothing"
+        else:
+            now = "muted: stable is in trouble itself"
         rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
     return tuple(rows)
 

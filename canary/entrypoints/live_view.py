@@ -94,11 +94,13 @@ class ObjectiveView:
     dispersion: float
     """How many times as much stable's bad requests vary as independent ones would."""
     beside: Beside | None = None
+    dry_run: bool = False
+    """It decides nothing."""
 
     @property
     def allowed(self) -> str:
         """The bound in words: ``at most 1.0 %``."""
-        return f"at most {percent(self.max_bad_ratio)}"
+        return f"at most {percent(self.max_bad_ratio)}" + (", dry run" if self.dry_run else "")
 
     @property
     def is_over(self) -> bool:
@@ -220,6 +222,7 @@ def _objective(finding: Finding, threshold: float, reporter: str) -> ObjectiveVi
         bound_evidence_percent=percent_of_threshold(finding.log_evidence_slo, threshold),
         stable_evidence_percent=percent_of_threshold(finding.log_evidence_stable, threshold),
         dispersion=finding.dispersion,
+        dry_run=finding.dry_run,
         beside=None if finding.beside is None else _beside(finding.beside, finding.dispersion, reporter),
     )
 

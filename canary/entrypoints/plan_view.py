@@ -25,6 +25,8 @@ def plan_in_words(plan: Plan) -> tuple[str, ...]:
         )
     if plan.gates:
         lines.append(f"a person approves: {', '.join(sorted(gate.value for gate in plan.gates))}")
+    if plan.dry_run:
+        lines.append(f"on a dry run, deciding nothing: {', '.join(sorted(plan.dry_run))}")
     if plan.virtual_services:
         lines.append(f"routes of {', '.join(map(str, plan.virtual_services))} only")
     if plan.policy is not None:

@@ -62,7 +62,8 @@ def threshold_views(release: Release) -> tuple[ThresholdView, ...]:
                 stable=checks.stable if checks is not None else None,
                 taken=checks.taken if checks is not None else 0,
                 failed=checks.failed if checks is not None else 0,
-                checks=f"{found}, {allowance(threshold)}",
+                checks=f"{found}, {allowance(threshold)}"
+                + (", dry run" if threshold.name in release.plan.dry_run else ""),
                 is_over=checks is not None and not threshold.holds(checks.canary),
             )
         )

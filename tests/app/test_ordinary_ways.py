@@ -54,6 +54,17 @@ def test_slow_canary_is_rolled_back_by_its_latency_objective() -> None:
     assert verdict.objective == "latency"
 
 
+def test_slow_canary_is_promoted_while_latency_is_on_a_dry_run_and_the_record_says_what_it_was() -> None:
+    simulation = simulate(max_latency="99% < 500ms", dry_run="latency")
+    simulation.world.behaviours["v2"] = Behaviour(slow=0.5)
+    simulation.run(200, until=simulation.finished)
+    release = simulation.release()
+    assert release.phase is Phase.SUCCEEDED
+    (latency,) = (item for item in release.records[0].verdict.findings if item.dry_run)
+    assert latency.objective == "latency"
+    assert latency.canary.bad > 0.3 * latency.canary.requests
+
+
 def test_rolled_back_revision_is_tried_again_only_when_asked() -> None:
     simulation = simulate()
     simulation.world.behaviours["v2"] = Behaviour(errors=0.2)

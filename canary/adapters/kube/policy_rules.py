@@ -10,7 +10,13 @@ from typing import Any, Final
 from canary.domain.plan import DEFAULT_CHECK_SECONDS, DEFAULT_FAILURES, TAKEN_NAMES
 from canary.domain.policy_objectives import MOST_CHECKS, MOST_OBJECTIVES
 from canary.domain.reference import REFERENCE
-from canary.domain.wishes import DEFAULT_BAKE_SECONDS, MOST_REQUESTS, MOST_ROUTES, MOST_STEPS
+from canary.domain.wishes import (
+    DEFAULT_BAKE_SECONDS,
+    MOST_OBJECTIVE_NAMES,
+    MOST_REQUESTS,
+    MOST_ROUTES,
+    MOST_STEPS,
+)
 
 __all__ = ["DURATION", "POLICY_RULES"]
 
@@ -86,6 +92,7 @@ _SHAPES: Final[Mapping[str, Json]] = {
     "onNoData": {},  # its type says all
     "drain": DURATION,
     "interval": DURATION,
+    "dryRun": {"maxItems": MOST_OBJECTIVE_NAMES},
     "virtualServices": {"minItems": 1, "maxItems": MOST_ROUTES},
 }
 _PARTS: Final[Mapping[str, Json]] = {
