@@ -65,7 +65,7 @@ docs: $(VENV)/.dev ## Write the generated parts of docs/, config/ and charts/ ag
 	@$(BIN)/python charts/generate.py
 	@$(BIN)/python -m tests.chart.permissions
 
-bench-detection: $(VENV)/.bench ## False rollbacks and detection beside the rules of today (ARGS=--quick, --plots DIRECTORY)
+bench-detection: $(VENV)/.bench ## False rollbacks and detection beside the rules of today (ARGS=--quick, --check, --plots DIRECTORY)
 	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
 sbom: $(VENV)/.dev ## Write dist/canary.cdx.json, the bill of materials of the image (CycloneDX)

@@ -11,7 +11,7 @@ from canary.domain.conviction import weigh
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, Window
 from canary.domain.plan import Objective, ObjectiveKind, Plan, Step
 
-__all__ = ["PLAN", "Ours"]
+__all__ = ["HOUR", "PLAN", "Ours", "measured"]
 
 NAME: Final = "error-rate"
 HOUR: Final = 3600.0
@@ -54,12 +54,12 @@ class Ours:
         return None
 
     def _seen(self, world: World, length: int, start: int, end: int) -> Sequence[Measurement]:
-        seen = _measured(world, length, start, end)
+        seen = measured(world, length, start, end)
         return seen if self.told_apart else [replace(each, stable_parts={}) for each in seen]
 
 
 @lru_cache(maxsize=4)
-def _measured(world: World, length: int, start: int, end: int) -> Sequence[Measurement]:
+def measured(world: World, length: int, start: int, end: int) -> Sequence[Measurement]:
     """What the collector would make of a world, window by window; the same for all variants of ours."""
     number = (end - start) // length
     shape = (number, length, PODS)

@@ -4,7 +4,9 @@ A healthy world's canary is no worse than what is allowed, however its errors co
 Stable has nine pods and the canary one, each with a tenth of the requests.
 """
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -23,6 +25,9 @@ SHOCK_SECONDS: Final = 60
 SHOCKS_PER_HOUR: Final = 1.0
 OUTAGES_PER_HOUR: Final = 2.0
 BROKEN: Final = 0.2
+SPREAD_OF_DURATIONS: Final = 0.8
+"""Logarithms of durations have this standard deviation."""
+_NORMAL: Final = NormalDist()
 
 Rates = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -60,9 +65,22 @@ class Fault:
     """Its share of bad requests at last."""
     times: float = 0.0
     """The same, as a multiple of the base rate."""
+    more: float = 0.0
+    """The same, as what comes on top of the base rate."""
+    slower: float = 0.0
+    """By how many times its answers take longer; bad are those that take longer than is allowed."""
+    slower_share: float = 1.0
+    """Of how many of its answers that is so."""
     since: int = 0
     grows_over: int = 0
     """Seconds over which it grows from the base rate to that; 0: at once."""
+
+    def rate_at(self, base: float) -> float:
+        """Its share of bad requests at last, where stable's is ``base``."""
+        if self.slower:
+            bound = _NORMAL.inv_cdf(1.0 - base) - math.log(self.slower) / SPREAD_OF_DURATIONS
+            return base + self.slower_share * (1.0 - _NORMAL.cdf(bound) - base)
+        return self.rate or self.times * base or base + self.more
 
 
 HEALTHY: Final = (
@@ -83,6 +101,8 @@ FAULTS: Final = {
     "100 %": Fault(1.0),
     "20 % from minute 20": Fault(0.2, since=1200),
     "slow leak to 5 %": Fault(0.05, grows_over=1800),
+    "all answers 1.5 x slower": Fault(slower=1.5),
+    "3 % of answers 5 x slower": Fault(slower=5.0, slower_share=0.03),
 }
 
 
@@ -97,7 +117,7 @@ def faulty(fault: Fault, setting: Setting, seconds: int, before: int, seed: int)
     """Draw a world whose canary has a fault, ``fault.since`` seconds after the first ``before``."""
     draw = np.random.default_rng(seed)
     rates = _healthy_rates("independent", setting.base, seconds, draw)
-    begins, rate = before + fault.since, fault.rate or fault.times * setting.base
+    begins, rate = before + fault.since, fault.rate_at(setting.base)
     if fault.grows_over:
         growth = np.clip(np.arange(seconds - begins) / fault.grows_over, 0.0, 1.0)
         rates[begins:, -1] = setting.base + (rate - setting.base) * growth
