@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import yaml
 
-__all__ = ["KeyTwice", "Manifest", "StrictLoader", "UnreadableManifest", "read_manifests"]
+__all__ = ["ISTIO", "KeyTwice", "Manifest", "StrictLoader", "UnreadableManifest", "read_manifests"]
 
 Json = dict[str, Any]
+ISTIO: Final = "networking.istio.io"
+"""The API group of VirtualServices and DestinationRules."""
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -78,6 +80,10 @@ class Manifest:
         """Its annotations as they are written, texts or not."""
         written = self.metadata.get("annotations")
         return {str(name): text for name, text in (written if isinstance(written, dict) else {}).items()}
+
+    def __str__(self) -> str:
+        """What it is, for people: its kind and whose name it has."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.name else self.kind
 
     def line_of_annotation(self, name: str) -> int:
         """The line of an annotation, or of what would hold it."""

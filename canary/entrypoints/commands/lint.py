@@ -10,7 +10,8 @@ import click
 
 from canary.adapters.kube.wire import to_wire
 from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
-from canary.entrypoints.linting import Finding, Installation, Severity
+from canary.entrypoints.findings import Finding, Severity
+from canary.entrypoints.linting import Installation
 from canary.entrypoints.linting import lint as findings_in
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
