@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
+from canary.adapters.istio.objects import Home
+from canary.adapters.istio.routes import RouteProblem
+from canary.adapters.istio.shared import NAMED_BY
 from canary.adapters.kube.policies import POLICY_KIND, understand
 from canary.adapters.kube.release_codec import GROUP
 from canary.app.planning import plan_of
@@ -18,12 +21,12 @@ from canary.domain.consent import SHARED_WITH, misread_consent
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
-from canary.domain.reference import ENABLED, POLICY, REFERENCE
+from canary.domain.reference import ENABLED, POLICY, REFERENCE, VIRTUAL_SERVICES
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.findings import Finding, Severity, finding
 from canary.entrypoints.linting_heads import of_head, written_twice
 from canary.entrypoints.linting_routes import surroundings_problems
-from canary.entrypoints.manifests import Manifest
+from canary.entrypoints.manifests import ISTIO, Manifest
 
 __all__ = ["Installation", "lint"]
 
@@ -74,6 +77,11 @@ class _Files:
             (_stored(item) for item in policies if (item.namespace, item.name) == (namespace, name)), None
         )
 
+    def virtual_service(self, home: Home) -> Manifest:
+        """The one that a route was found in."""
+        known = (item for item in reversed(self.manifests) if item.is_a(ISTIO, "VirtualService"))
+        return next(item for item in known if (item.namespace, item.name) == (home.namespace, home.name))
+
 
 def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
     ours = {name: text for name, text in item.annotations.items() if name.startswith(PREFIX)}
@@ -112,7 +120,19 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
         yield from _of_place(item, files.installation.namespaces)
         domain = files.installation.cluster_domain
         for problem in surroundings_problems(files.manifests, service.key, plan, domain):
-            yield finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
+            file, line = _place_of(problem, item, files)
+            yield Finding(file, line, Severity.WARNING, str(item), str(problem))
+
+
+def _place_of(problem: Problem, service: Manifest, files: _Files) -> tuple[str, int]:
+    """File and line of a problem with what is around a service: of the route where it is one's."""
+    if isinstance(problem, RouteProblem):
+        item = files.virtual_service(problem.home)
+        route = () if problem.index is None else ("spec", "http", problem.index)
+        return item.file, item.line(*(route or ("metadata", "name")))
+    if problem.where == NAMED_BY:
+        return service.file, service.line_of_annotation(VIRTUAL_SERVICES.key)
+    return service.file, service.line("metadata", "name")
 
 
 def _by_our_own_defaults(item: Manifest, service: AnnotatedService, files: _Files) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.entrypoints.test_lint import GOOD, run, told
+from canary.entrypoints.findings import Severity
+from tests.entrypoints.test_lint import GOOD, findings, run, told
+from tests.entrypoints.test_lint_routes import CHECKOUT
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,32 @@ def test_steps_longer_than_the_deadline_that_nobody_set_are_warned_of() -> None:
     assert "warning: Service shop/checkout: canaryctl.dev/deadline" in warning
     assert "take at least 2h; write a longer deadline or shorter steps (unless" in warning
     assert told(long.replace("10@1h,50@1h", "10@1h,50@1h\n    canaryctl.dev/deadline: 3h")) == []
+
+
+def test_two_policies_of_one_name_are_doubted() -> None:
+    policy = GOOD.split("---\n")[1]
+    (found,) = findings(GOOD + "---\n" + policy.replace("weight: 10\n", "weight: 20\n"))
+    assert (found.severity, found.line) == (Severity.WARNING, 21)
+    assert "x.yaml:11 has it, too, and of the two this one counts" in found.message
+    assert not findings(GOOD + "---\n" + policy.replace("name: standard", "name: standard, namespace: pay"))
+
+
+def test_of_two_policies_of_one_name_the_later_counts() -> None:
+    policy = GOOD.split("---\n")[1]
+    broken = findings(GOOD + "---\n" + policy.replace("weight: 10\n", "weight: 0\n"))
+    assert any(item.object == "Service shop/checkout" for item in broken)
+
+
+def test_any_object_that_is_in_two_files_is_doubted_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(CHECKOUT)
+    (tmp_path / "b.yaml").write_text(CHECKOUT)
+    lines = run(str(tmp_path)).stdout.splitlines()
+    kinds = ["Service", "Deployment", "Deployment", "DestinationRule", "VirtualService"]
+    assert [line.split(" ")[2] for line in lines] == kinds
+    place = f"{tmp_path}/b.yaml:12: warning: Service shop/checkout: metadata.name"
+    assert lines[0].startswith(f'{place}: found "checkout"; {tmp_path}/a.yaml:12 has it, too')
+
+
+def test_objects_of_one_name_that_are_not_the_same_are_left_alone() -> None:
+    policy = GOOD.split("---\n")[1]
+    assert not findings(GOOD + "---\n" + policy.replace("name: standard", "name: standard, namespace: pay"))
