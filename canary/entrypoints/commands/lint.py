@@ -1,8 +1,6 @@
 """canaryctl lint: what the controller would say of files, without a cluster."""
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ from canary.entrypoints.commands.options import CommandFailed, cluster_options, 
 from canary.entrypoints.findings import Finding, Severity
 from canary.entrypoints.linting import Installation
 from canary.entrypoints.linting import lint as findings_in
+from canary.entrypoints.manifest_files import contents_of
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
 from canary.entrypoints.rendering import printable
@@ -20,8 +19,6 @@ from canary.entrypoints.settings_loading import InvalidSettings, load_settings
 
 __all__ = ["lint"]
 
-ENDINGS: Final = (".yaml", ".yml", ".json")
-STANDARD_INPUT: Final = "-"
 UNSET: Final = {"prometheus.url": "http://unset"}
 """The one setting without a default; plans do not rest on it."""
 
@@ -44,12 +41,13 @@ def lint(
 ) -> None:
     """Check Services and ReleasePolicies in files, by the controller's own rules and without a cluster.
 
-    Looks into directories for .yaml, .yml and .json; - is standard input. Exits with 1 on an error.
+    Looks into directories, but not into hidden ones, for .yaml, .yml and .json; - is standard input. Exits
+    with 1 on an error.
     """
     namespace = options_in(context).namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
-    for file, content in _contents(files):
+    for file, content in contents_of(files):
         try:
             manifests += read_manifests(_decoded(content), file, namespace)
         except UnreadableManifest as unreadable:
@@ -73,37 +71,6 @@ def _decoded(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError as exc:
         raise UnreadableManifest(content[: exc.start].count(b"\n") + 1, "no UTF-8 text") from exc
-
-
-def _contents(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file once, also when it is named twice, or by itself and by its directory."""
-    known: set[Path] = set()
-    for name in files:
-        if name == STANDARD_INPUT:
-            yield "<stdin>", sys.stdin.buffer.read()
-            continue
-        for path in _paths(name):
-            content, real = _content_of(path), path.resolve()
-            if real not in known:
-                known.add(real)
-                yield str(path), content
-
-
-def _paths(name: str) -> list[Path]:
-    path = Path(name)
-    if not path.is_dir():
-        return [path]
-    inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
-    if not inside:
-        raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
-    return inside
-
-
-def _content_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
 
 
 def _installation(settings: Path | None) -> Installation:

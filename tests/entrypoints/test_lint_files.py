@@ -1,0 +1,29 @@
+"""canaryctl lint reads what it is pointed at, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.entrypoints.test_lint import GOOD, run
+
+
+@pytest.mark.parametrize("hidden", [".git", ".terraform/modules", "deep/.cache"])
+def test_hidden_directories_are_not_searched(tmp_path: Path, hidden: str) -> None:
+    (tmp_path / hidden).mkdir(parents=True)
+    (tmp_path / hidden / "bad.yaml").write_text("a: 1\na: 2\n")
+    (tmp_path / "all.yaml").write_text(GOOD)
+    done = run(str(tmp_path))
+    assert (done.exit_code, done.stdout) == (0, "")
+
+
+def test_hidden_files_are_passed_over_in_a_directory_and_read_when_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / ".tool.yaml").write_text("a: 1\na: 2\n")
+    (tmp_path / "all.yaml").write_text(GOOD)
+    assert run(str(tmp_path)).exit_code == 0
+    assert run(str(tmp_path / ".tool.yaml")).exit_code == 1
+
+
+def test_a_hidden_directory_that_is_named_is_searched(tmp_path: Path) -> None:
+    (tmp_path / ".deploy").mkdir()
+    (tmp_path / ".deploy" / "bad.yaml").write_text("a: 1\na: 2\n")
+    assert "bad.yaml:2: error" in run(str(tmp_path / ".deploy")).stdout
