@@ -16,6 +16,7 @@ from canary.domain.duration import format_duration, parse_duration
 from canary.domain.plan import EvidenceRule, Gate, OnNoData, PolicyRef, RouteRef, Step
 
 __all__ = [
+    "LONGEST_SHOWN",
     "Parser",
     "blast_radius",
     "boolean",

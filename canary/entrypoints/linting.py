@@ -22,6 +22,7 @@ from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
 from canary.domain.reference import ENABLED, POLICY, REFERENCE, VIRTUAL_SERVICES
+from canary.domain.values import shown
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.findings import Finding, Severity, finding
 from canary.entrypoints.linting_heads import of_head, written_twice
@@ -87,7 +88,9 @@ def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
     ours = {name: text for name, text in item.annotations.items() if name.startswith(PREFIX)}
     texts = {name: text for name, text in ours.items() if isinstance(text, str)}
     for name in ours.keys() - texts.keys():
-        problem = Problem(name, repr(ours[name]), "put it in quotes: values of annotations are texts")
+        is_scalar = not isinstance(ours[name], dict | list | None)
+        remedy = "put it in quotes" if is_scalar else "write one text in quotes"
+        problem = Problem(name, shown(ours[name]), f"{remedy}: values of annotations are texts")
         yield finding(item, problem, item.line_of_annotation(name))
     if not texts or len(texts) < len(ours):
         return
@@ -194,5 +197,5 @@ def _of_annotations(item: Manifest) -> Iterator[Finding]:
         if name.startswith(PREFIX) and name not in known:
             close = suggestion(name, [SHARED_WITH]) if item.kind in _SHARED and _is_unknown(name) else None
             hint = f"did you mean {close}?" if close else "annotate the Service"
-            problem = Problem(name, repr(text), f"it has no effect on a {item.kind}: {hint}")
+            problem = Problem(name, shown(text), f"it has no effect on a {item.kind}: {hint}")
             yield finding(item, problem, item.line_of_annotation(name), Severity.WARNING)

@@ -6,6 +6,7 @@ from typing import Final
 from canary.adapters.kube.policies import POLICY_KIND
 from canary.adapters.kube.release_codec import API_VERSION, GROUP, KIND
 from canary.domain.errors import Problem
+from canary.domain.values import kind_of, shown
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.findings import Finding, Severity, finding
 from canary.entrypoints.manifests import ISTIO, Manifest
@@ -28,8 +29,10 @@ _LOOKED_AT: Final = frozenset(
 def of_head(item: Manifest) -> Iterator[Finding]:
     """Look at what an object says that it is: where that is not understood, nothing else is looked at."""
     for part in ("apiVersion", "kind"):
-        if not isinstance(item.value.get(part), str):
-            message = f"{part} is missing: this is no Kubernetes object, and nothing in it was looked at"
+        written = item.value.get(part)
+        if not isinstance(written, str):
+            said = f"{part} is missing" if written is None else f"{part} is {kind_of(written)} and no text"
+            message = f"{said}: this is no Kubernetes object, and nothing in it was looked at"
             yield Finding(item.file, item.line(part), Severity.WARNING, "", message)
             return
     version = item.value["apiVersion"]
@@ -40,13 +43,23 @@ def of_head(item: Manifest) -> Iterator[Finding]:
     elif item.group == GROUP and version != API_VERSION:
         problem = Problem("apiVersion", quote(version), f"write {API_VERSION}")
         yield finding(item, problem, item.line("apiVersion"))
+    yield from _of_metadata(item)
+
+
+def _of_metadata(item: Manifest) -> Iterator[Finding]:
     metadata = item.value.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict):
-        problem = Problem("metadata", quote(str(metadata)), "write a mapping with the object's name")
+        problem = Problem("metadata", shown(metadata), "write a mapping with the object's name")
         yield finding(item, problem, item.line("metadata"))
-    elif annotations is not None and not isinstance(annotations, dict):
-        problem = Problem("metadata.annotations", quote(str(annotations)), "write a mapping of texts")
+        return
+    for part in ("name", "namespace"):
+        written = metadata.get(part)
+        if written is not None and not isinstance(written, str):
+            problem = Problem(f"metadata.{part}", shown(written), "write a text in quotes")
+            yield finding(item, problem, item.line("metadata", part))
+    annotations = metadata.get("annotations")
+    if annotations is not None and not isinstance(annotations, dict):
+        problem = Problem("metadata.annotations", shown(annotations), "write a mapping of texts")
         yield finding(item, problem, item.line("metadata", "annotations"))
 
 

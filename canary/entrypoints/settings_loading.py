@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from canary.domain.errors import Problem
+from canary.domain.values import kind_of, shown
 from canary.entrypoints.manifests import KeyTwice, StrictLoader
 from canary.entrypoints.settings import Settings
 from canary.entrypoints.settings_keys import Key, key_paths, option_of, text_of, variable_of
@@ -34,7 +35,6 @@ CACHE_VARIABLE: Final = "CANARY_CACHE"
 """Where the demo's real control plane keeps what it builds; its controllers inherit it."""
 TESTS_PREFIX: Final = "CANARY_TEST_"
 """Of variables that tell the project's own tests something."""
-LONGEST_FOUND: Final = 80
 NOT_SHOWN: Final = "a value that is not shown"
 _WRITE_A_MAPPING: Final = "write a YAML mapping with the groups " + ", ".join(Settings.model_fields)
 _SERVICE_LINK: Final = re.compile(
@@ -95,7 +95,7 @@ class _File(YamlConfigSettingsSource):
             if document is None or isinstance(document, dict):
                 # Without the group, the missing url would be reported as a missing group.
                 return {"prometheus": {}} | self._known(document or {}, ())
-            self.problems.append(Problem(str(self._path), f"a {type(document).__name__}", _WRITE_A_MAPPING))
+            self.problems.append(Problem(str(self._path), kind_of(document), _WRITE_A_MAPPING))
         self.unread.append(())
         return {}
 
@@ -221,8 +221,8 @@ def _problem(error: ErrorDetails, place_of: Callable[[Key], str]) -> Problem:
 
 
 def _shown(key: Key, value: object) -> str:
-    text = repr(value)
+    text = shown(value)
     # What stands where a header, a file or a single word should may be a credential; so may a URL's user.
     if "headers" in key or key[-1].endswith("_file") or isinstance(value, dict | list) or "@" in text:
         return NOT_SHOWN
-    return text if len(text) <= LONGEST_FOUND else text[: LONGEST_FOUND - 1] + "…"
+    return text

@@ -33,6 +33,50 @@ def test_what_an_object_is_not_is_said(text: str, message: str) -> None:
     assert message in "\n".join(told(text))
 
 
+ANNOTATED = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  annotations: {canaryctl.dev/steps: %s}"
+POLICY = "apiVersion: canaryctl.dev/v1alpha1\nkind: ReleasePolicy\nmetadata: {name: a}\nspec: %s"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ANNOTATED % "[10, 50]", "steps: found [10, 50]; write one text in quotes: values"),
+        (ANNOTATED % "{a: null}", 'steps: found {"a": null}; write one text in quotes: values'),
+        (ANNOTATED % "", "steps: found nothing; write one text in quotes: values"),
+        (ANNOTATED % "yes", "steps: found true; put it in quotes: values"),
+        (ANNOTATED % "2026-01-31", "steps: found 2026-01-31; put it in quotes: values"),
+        (POLICY % "text", 'spec: found "text"; write a mapping'),
+        (POLICY % "", "spec: found nothing; write a mapping"),
+        (POLICY % "{steps: 5}", "spec.steps: found 5; write a list"),
+        (POLICY % "{gates: [null]}", "spec.gates[0]: found nothing; write one of first-step, promotion"),
+        (POLICY % "{tolerance: 1.2}", "spec.tolerance: found 1.2; write a text in quotes"),
+        (POLICY % "{minRequests: true}", "spec.minRequests: found true; write a whole number"),
+        (POLICY % "{2026-01-31: {2026-01-31: x}}", "found a mapping; known fields are"),
+        ("apiVersion: v1\nkind: Service", "metadata: found nothing; write a mapping"),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: {a: b}}",
+            'metadata.name: found {"a": "b"}; write a',
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: 5}",
+            "metadata.name: found 5; write a text in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: [Service]",
+            "warning: kind is a list and no text: this is no Kubernetes object",
+        ),
+        (
+            "apiVersion: 1\nkind: Service",
+            "warning: apiVersion is a number and no text: this is no Kubernetes",
+        ),
+    ],
+)
+def test_malformed_values_are_told_in_the_words_of_yaml(text: str, message: str) -> None:
+    said = "\n".join(told(text))
+    assert message in said
+    assert not [word for word in ("None", "True", "dict", "{'", "['", "datetime") if word in said]
+
+
 @pytest.mark.parametrize("text", ["", "---\n---\n", "# nothing but this\n"])
 def test_what_holds_no_object_is_an_error(text: str) -> None:
     result = run("-", text=text)
