@@ -1,5 +1,6 @@
 """canaryctl lint reads what it is pointed at, and nothing else."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,26 @@ def test_a_hidden_directory_that_is_named_is_searched(tmp_path: Path) -> None:
     (tmp_path / ".deploy").mkdir()
     (tmp_path / ".deploy" / "bad.yaml").write_text("a: 1\na: 2\n")
     assert "bad.yaml:2: error" in run(str(tmp_path / ".deploy")).stdout
+
+
+HOSTILE = r"""
+apiVersion: v1
+kind: Service
+metadata:
+  name: "check\nout\e[31m"
+  annotations: {"canaryctl.dev/enabled": "true", "canaryctl.dev/x\ny": "q\nr\u2028\e[0m"}
+"""
+
+
+def test_every_finding_is_one_line_whatever_names_and_files_hold(tmp_path: Path) -> None:
+    (tmp_path / "a\nb.yaml").write_text(HOSTILE)
+    done = run(str(tmp_path))
+    (line,) = done.stdout.splitlines()
+    assert r"a\nb.yaml:6: error: Service default/check\nout\x1b[31m: canaryctl.dev/x\ny: found" in line
+    assert line.isprintable()
+
+
+def test_a_document_has_names_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a\nb.yaml").write_text(HOSTILE)
+    (item,) = json.loads(run(str(tmp_path), "-o", "json").stdout)["items"]
+    assert (item["file"], item["object"]) == (f"{tmp_path}/a\nb.yaml", "Service default/check\nout\x1b[31m")

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from canary.adapters.kube.wire import to_wire
+from canary.domain.wishes import escaped
 from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
 from canary.entrypoints.findings import Finding, Severity
 from canary.entrypoints.linting import Installation
@@ -14,7 +15,6 @@ from canary.entrypoints.linting import lint as findings_in
 from canary.entrypoints.manifest_files import contents_of
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
-from canary.entrypoints.rendering import printable
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
 
 __all__ = ["lint"]
@@ -60,7 +60,7 @@ def lint(
         click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
     else:
         for item in found:
-            click.echo(printable(str(item)))
+            click.echo(escaped(str(item)))
         click.echo(_summary(len(manifests), found), err=True)
     if any(item.severity is Severity.ERROR or strict for item in found):
         context.exit(1)
