@@ -2,13 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from canary.entrypoints.commands.options import CommandFailed
-
-__all__ = ["ENDINGS", "STANDARD_INPUT", "contents_of"]
+__all__ = ["ENDINGS", "STANDARD_INPUT", "UnreadableFile", "contents_of"]
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
 """Of what is looked at in a directory."""
@@ -16,39 +14,66 @@ STANDARD_INPUT: Final = "-"
 HIDDEN: Final = "."
 
 
-def contents_of(names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file once, also when it is named twice, or by itself and by its directory."""
+class UnreadableFile(Exception):
+    """Nothing can be read by this name; ``str`` says why and what would be right."""
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(problem)
+        self.file = file
+
+
+def contents_of(names: tuple[str, ...]) -> Iterator[tuple[str, bytes] | UnreadableFile]:
+    """Each file once, also when it is named twice, or by itself and by its directory.
+
+    What cannot be read is told in its turn: it must not hide the others.
+    """
     known: set[Path] = set()
     for name in names:
         if name == STANDARD_INPUT:
             yield "<stdin>", sys.stdin.buffer.read()
             continue
         for path in _paths(name):
-            content, real = _content_of(path), path.resolve()
-            if real not in known:
+            if isinstance(path, UnreadableFile):
+                yield path
+            elif (real := _real(path)) not in known:
                 known.add(real)
-                yield str(path), content
+                yield _content_of(path)
 
 
-def _paths(name: str) -> list[Path]:
+def _paths(name: str) -> Sequence[Path | UnreadableFile]:
     path = Path(name)
     if not path.is_dir():
         return [path]
-    inside = sorted(each for each in _inside(path) if each.suffix in ENDINGS and each.is_file())
-    if not inside:
-        raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
-    return inside
+    unreadable: list[UnreadableFile] = []
+    found = _inside(path, lambda error: unreadable.append(_unreadable(error.filename, error)))
+    inside = sorted(each for each in found if each.suffix in ENDINGS)
+    if not inside and not unreadable:
+        return [UnreadableFile(name, f"the directory holds no {', '.join(ENDINGS)} file")]
+    return [*unreadable, *inside]
 
 
-def _inside(directory: Path) -> Iterator[Path]:
+def _inside(directory: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
     """Every file below, but for what is hidden: that belongs to tools, such as .git and .terraform."""
-    for place, directories, names in os.walk(directory):
+    for place, directories, names in os.walk(directory, onerror=on_error):
         directories[:] = [name for name in directories if not name.startswith(HIDDEN)]
-        yield from (Path(place, name) for name in names if not name.startswith(HIDDEN))
+        files = (Path(place, name) for name in names if not name.startswith(HIDDEN))
+        yield from (each for each in files if each.is_file())
 
 
-def _content_of(path: Path) -> bytes:
+def _real(path: Path) -> Path:
     try:
-        return path.read_bytes()
+        return path.resolve()
+    except (OSError, RuntimeError):
+        # A link to itself: reading it tells.
+        return path
+
+
+def _content_of(path: Path) -> tuple[str, bytes] | UnreadableFile:
+    try:
+        return str(path), path.read_bytes()
     except OSError as exc:
-        raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
+        return _unreadable(str(path), exc)
+
+
+def _unreadable(file: str, error: OSError) -> UnreadableFile:
+    return UnreadableFile(file, f"cannot be read: {error.strerror}")

@@ -219,7 +219,7 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     done = run(str(tmp_path / name))
     assert done.exit_code == 1
-    assert name in done.stderr
+    assert name in done.stdout
 
 
 def test_metric_templates_are_known_by_the_settings(tmp_path: Path) -> None:

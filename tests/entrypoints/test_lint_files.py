@@ -1,6 +1,7 @@
 """canaryctl lint reads what it is pointed at, and nothing else."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,37 @@ def test_a_document_has_names_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "a\nb.yaml").write_text(HOSTILE)
     (item,) = json.loads(run(str(tmp_path), "-o", "json").stdout)["items"]
     assert (item["file"], item["object"]) == (f"{tmp_path}/a\nb.yaml", "Service default/check\nout\x1b[31m")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("missing.yaml", 1, "cannot be read: No such file or directory"),
+        ("empty", 1, "the directory holds no .yaml, .yml, .json file"),
+        ("wrong.yaml", 2, "no YAML: mapping values are not allowed here"),
+        ("latin.yaml", 1, "no UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_read_is_a_finding_beside_the_others(
+    tmp_path: Path, name: str, line: int, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.yaml").write_text("a:\nb: c: d\n")
+    (tmp_path / "latin.yaml").write_bytes(b"caf\xe9")
+    (tmp_path / "all.yaml").write_text(GOOD.replace('"true"', '"ture"'))
+    done = run(str(tmp_path / name), str(tmp_path / "all.yaml"), "-o", "json")
+    unreadable, other = json.loads(done.stdout)["items"]
+    assert done.exit_code == 1
+    assert (unreadable["file"], unreadable["line"]) == (f"{tmp_path}/{name}", line)
+    assert (unreadable["severity"], unreadable["message"]) == ("error", message)
+    assert other["file"] == f"{tmp_path}/all.yaml"
+    lines = run(str(tmp_path / name), str(tmp_path / "all.yaml")).stdout.splitlines()
+    assert lines[0] == f"{tmp_path}/{name}:{line}: error: {message}"
+    assert len(lines) == 2
+
+
+def test_a_name_that_is_no_text_does_not_spoil_the_document(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"caf\xe9.yaml")
+    file.write_text("a: 1\na: 2\n")
+    (item,) = json.loads(run(str(file), "-o", "json").stdout)["items"]
+    assert item["file"] == str(file)

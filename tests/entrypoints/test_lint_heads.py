@@ -95,7 +95,7 @@ def test_a_link_to_itself_cannot_be_read(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     result = run(str(loop))
     assert result.exit_code == 1
-    assert f"cannot read {loop}" in result.stderr
+    assert f"{loop}:1: error: cannot be read" in result.stdout
 
 
 def test_of_a_good_object_beside_another_nothing_is_doubted() -> None:

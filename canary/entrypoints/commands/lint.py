@@ -12,7 +12,7 @@ from canary.entrypoints.commands.options import CommandFailed, cluster_options, 
 from canary.entrypoints.findings import Finding, Severity
 from canary.entrypoints.linting import Installation
 from canary.entrypoints.linting import lint as findings_in
-from canary.entrypoints.manifest_files import contents_of
+from canary.entrypoints.manifest_files import UnreadableFile, contents_of
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
@@ -47,23 +47,33 @@ def lint(
     namespace = options_in(context).namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
-    for file, content in contents_of(files):
+    for content in contents_of(files):
+        if isinstance(content, UnreadableFile):
+            found.append(_of_a_file(content.file, 1, content))
+            continue
+        file, text = content
         try:
-            manifests += read_manifests(_decoded(content), file, namespace)
+            manifests += read_manifests(_decoded(text), file, namespace)
         except UnreadableManifest as unreadable:
-            found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
+            found.append(_of_a_file(file, unreadable.line, unreadable))
     if not manifests and not found:
         nothing = "nothing to look at: an empty file, or a template that rendered to nothing?"
-        found.append(Finding(files[0], 1, Severity.ERROR, "", nothing))
+        found.append(_of_a_file(files[0], 1, nothing))
     found += findings_in(manifests, _installation(settings))
     if output == "json":
-        click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
+        document = json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False)
+        # A file's name may hold what is no UTF-8.
+        click.echo(document.encode(errors="backslashreplace"))
     else:
         for item in found:
             click.echo(escaped(str(item)))
         click.echo(_summary(len(manifests), found), err=True)
     if any(item.severity is Severity.ERROR or strict for item in found):
         context.exit(1)
+
+
+def _of_a_file(file: str, line: int, said: object) -> Finding:
+    return Finding(file, line, Severity.ERROR, "", str(said))
 
 
 def _decoded(content: bytes) -> str:
