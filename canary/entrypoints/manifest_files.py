@@ -1,6 +1,7 @@
 """Reading the files that a command line names: each once, directories by what is in them."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -70,9 +71,24 @@ def _real(path: Path) -> Path:
 
 def _content_of(path: Path) -> tuple[str, bytes] | UnreadableFile:
     try:
+        mode = path.stat().st_mode
+        # Others may never end, or wait for whoever writes into them, who may never come.
+        if not stat.S_ISREG(mode) and not _is_handed_over(path):
+            return UnreadableFile(str(path), f"is {_kind(mode)}: name a file, a directory, or - for a pipe")
         return str(path), path.read_bytes()
     except OSError as exc:
         return _unreadable(str(path), exc)
+
+
+def _is_handed_over(path: Path) -> bool:
+    """Whether whoever called us opened it for us: ``/dev/stdin``, or what a shell makes of ``<(...)``."""
+    return path == Path("/dev/stdin") or path.parent in {Path("/dev/fd"), Path("/proc/self/fd")}
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a named pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _unreadable(file: str, error: OSError) -> UnreadableFile:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +89,26 @@ def test_a_name_that_is_no_text_does_not_spoil_the_document(tmp_path: Path) -> N
     file.write_text("a: 1\na: 2\n")
     (item,) = json.loads(run(str(file), "-o", "json").stdout)["items"]
     assert item["file"] == str(file)
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    pipe, socket_file = tmp_path / "pipe.yaml", tmp_path / "socket.yaml"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_file))
+        said = run(str(pipe), "/dev/zero", str(socket_file)).stdout.splitlines()
+    assert said == [
+        f"{pipe}:1: error: is a named pipe: name a file, a directory, or - for a pipe",
+        "/dev/zero:1: error: is a device: name a file, a directory, or - for a pipe",
+        f"{socket_file}:1: error: is a socket: name a file, a directory, or - for a pipe",
+    ]
+
+
+@pytest.mark.parametrize("named", ["/dev/stdin < FILE", "- < FILE", "<(cat FILE)", "/dev/fd/3 3< FILE"])
+def test_what_a_shell_hands_over_is_read(tmp_path: Path, named: str) -> None:
+    (tmp_path / "all.yaml").write_text(GOOD)
+    command = f"{sys.executable} -m canary.entrypoints.canaryctl lint {named}"
+    program = command.replace("FILE", str(tmp_path / "all.yaml"))
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "2 objects looked at: 0 errors, 0 warnings\n"
