@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ENDINGS", "STANDARD_INPUT", "UnreadableFile", "contents_of"]
+__all__ = ["ENDINGS", "STANDARD_INPUT", "UnreadableFile", "contents_of", "no_file"]
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
 """Of what is looked at in a directory."""
@@ -71,13 +71,20 @@ def _real(path: Path) -> Path:
 
 def _content_of(path: Path) -> tuple[str, bytes] | UnreadableFile:
     try:
-        mode = path.stat().st_mode
-        # Others may never end, or wait for whoever writes into them, who may never come.
-        if not stat.S_ISREG(mode) and not _is_handed_over(path):
-            return UnreadableFile(str(path), f"is {_kind(mode)}: name a file, a directory, or - for a pipe")
+        if kind := no_file(path):
+            return UnreadableFile(str(path), f"is {kind}: name a file, a directory, or - for a pipe")
         return str(path), path.read_bytes()
     except OSError as exc:
         return _unreadable(str(path), exc)
+
+
+def no_file(path: Path) -> str | None:
+    """What ``path`` is if it must not be read; None for a file, and what is handed over. Raises ``OSError``.
+
+    What is neither may never end, or wait for whoever writes into it, who may never come.
+    """
+    mode = path.stat().st_mode
+    return None if stat.S_ISREG(mode) or _is_handed_over(path) else _kind(mode)
 
 
 def _is_handed_over(path: Path) -> bool:
@@ -88,6 +95,8 @@ def _is_handed_over(path: Path) -> bool:
 def _kind(mode: int) -> str:
     if stat.S_ISFIFO(mode):
         return "a named pipe"
+    if stat.S_ISDIR(mode):
+        return "a directory"
     return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 

@@ -235,7 +235,7 @@ def test_metric_templates_are_known_by_the_settings(tmp_path: Path) -> None:
     settings.write_text("plans: {metric_templates: {x: {}}}")
     done = run("-", "--settings", str(settings), text=policy)
     assert done.exit_code == 1
-    assert "the controller's settings are wrong" in done.stderr
+    assert f"{settings}:1: error: the controller's settings are wrong" in done.stdout
 
 
 def test_a_bound_that_is_of_the_other_kind_of_template_is_told_with_its_field(tmp_path: Path) -> None:

@@ -112,3 +112,46 @@ def test_what_a_shell_hands_over_is_read(tmp_path: Path, named: str) -> None:
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "2 objects looked at: 0 errors, 0 warnings\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hello", "FILE: found a text; write a YAML mapping with the groups prometheus, kubernetes,"),
+        ("[1]", "FILE: found a list; write a YAML mapping with the groups prometheus, kubernetes,"),
+        ("\x00", "FILE: found something that is not YAML; write a YAML mapping with the groups"),
+        (
+            GOOD.split("---\n")[0],
+            "FILE: found a Kubernetes Service; name the file that the controller is started",
+        ),
+        (GOOD, "FILE:8: found a second document; write one YAML mapping"),
+        (
+            "colour: blue",
+            "FILE: colour: found an unknown key; known are prometheus, kubernetes, controller, plans,",
+        ),
+        (
+            "page: {xyzzy: 1}",
+            "FILE: page.xyzzy: found an unknown key; known are page.enabled, page.host, page.port",
+        ),
+    ],
+)
+def test_what_is_no_settings_file_is_told_in_a_line_that_says_what_is(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(content)
+    done = run("-", "--settings", str(settings), text=GOOD)
+    (line,) = done.stdout.splitlines()
+    said = message.replace("FILE", str(settings))
+    assert line.startswith(f"{settings}:1: error: the controller's settings are wrong: {said}")
+    assert len(line) < 500
+    (item,) = json.loads(run("-", "-o", "json", "--settings", str(settings), text=GOOD).stdout)["items"]
+    assert item["message"].startswith(f"the controller's settings are wrong: {said}")
+
+
+def test_settings_that_may_never_end_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "settings")
+    done = run("-", "--settings", str(tmp_path / "settings"), text=GOOD)
+    assert (
+        done.stdout == f"{tmp_path}/settings:1: error: is a named pipe: name the controller's settings file\n"
+    )

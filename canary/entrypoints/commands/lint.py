@@ -1,6 +1,7 @@
 """canaryctl lint: what the controller would say of files, without a cluster."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -8,11 +9,11 @@ import click
 
 from canary.adapters.kube.wire import to_wire
 from canary.domain.wishes import escaped
-from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
+from canary.entrypoints.commands.options import cluster_options, options_in
 from canary.entrypoints.findings import Finding, Severity
 from canary.entrypoints.linting import Installation
 from canary.entrypoints.linting import lint as findings_in
-from canary.entrypoints.manifest_files import UnreadableFile, contents_of
+from canary.entrypoints.manifest_files import UnreadableFile, contents_of, no_file
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
@@ -59,7 +60,12 @@ def lint(
     if not manifests and not found:
         nothing = "nothing to look at: an empty file, or a template that rendered to nothing?"
         found.append(_of_a_file(files[0], 1, nothing))
-    found += findings_in(manifests, _installation(settings))
+    installation = _installation(settings)
+    if isinstance(installation, Installation):
+        found += findings_in(manifests, installation)
+    else:
+        # Without them, what is right could be called wrong: they have to be mended first.
+        found += installation
     if output == "json":
         document = json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False)
         # A file's name may hold what is no UTF-8.
@@ -83,13 +89,18 @@ def _decoded(content: bytes) -> str:
         raise UnreadableManifest(content[: exc.start].count(b"\n") + 1, "no UTF-8 text") from exc
 
 
-def _installation(settings: Path | None) -> Installation:
+def _installation(settings: Path | None) -> Installation | list[Finding]:
+    """What the settings say that matters to files, or what is wrong with them."""
     if settings is None:
         return Installation()
+    with suppress(OSError):
+        if kind := no_file(settings):
+            return [_of_a_file(str(settings), 1, f"is {kind}: name the controller's settings file")]
     try:
         found = load_settings(UNSET, {}, settings)
     except InvalidSettings as invalid:
-        raise CommandFailed(f"the controller's settings are wrong: {invalid}") from invalid
+        wrong = (f"the controller's settings are wrong: {problem}" for problem in invalid.problems)
+        return [_of_a_file(str(settings), 1, each) for each in wrong]
     namespaces = tuple(found.kubernetes.namespaces)
     return Installation(provided(found.plans), found.controller.cluster_domain, namespaces)
 
