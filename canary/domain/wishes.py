@@ -16,6 +16,7 @@ from canary.domain.duration import format_duration, parse_duration
 from canary.domain.plan import EvidenceRule, Gate, OnNoData, PolicyRef, RouteRef, Step
 
 __all__ = [
+    "LONGEST_SHOWN",
     "Parser",
     "blast_radius",
     "boolean",
@@ -25,6 +26,7 @@ __all__ = [
     "deadline",
     "drain",
     "dry_run",
+    "escaped",
     "evidence_rule",
     "gates",
     "in_namespace",
@@ -72,10 +74,14 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
+def escaped(text: str) -> str:
+    """Return ``text`` in one line and harmless to a terminal: what cannot be printed as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def shorten(text: str) -> str:
     """Return ``text`` fit for a message: printable and at most 60 characters."""
-    start = text[: LONGEST_SHOWN + 1]
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in start)
+    printable = escaped(text[: LONGEST_SHOWN + 1])
     return printable if len(printable) <= LONGEST_SHOWN else printable[: LONGEST_SHOWN - 1] + "…"
 
 

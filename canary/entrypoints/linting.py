@@ -6,12 +6,14 @@ prove wrong, or that has no effect.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
+from canary.adapters.istio.objects import Home
+from canary.adapters.istio.routes import RouteProblem
+from canary.adapters.istio.shared import NAMED_BY
 from canary.adapters.kube.policies import POLICY_KIND, understand
-from canary.adapters.kube.release_codec import API_VERSION, GROUP, KIND
+from canary.adapters.kube.release_codec import GROUP
 from canary.app.planning import plan_of
 from canary.app.ports import AnnotatedService, StoredPolicy
 from canary.domain.annotations import PREFIX, is_opted_in, policy_named_by, policy_problems
@@ -19,15 +21,17 @@ from canary.domain.consent import SHARED_WITH, misread_consent
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
-from canary.domain.reference import ENABLED, POLICY, REFERENCE
+from canary.domain.reference import ENABLED, POLICY, REFERENCE, VIRTUAL_SERVICES
+from canary.domain.values import shown
 from canary.domain.wishes import quote, suggestion
+from canary.entrypoints.findings import Finding, Severity, finding
+from canary.entrypoints.linting_heads import of_head, written_twice
 from canary.entrypoints.linting_routes import surroundings_problems
-from canary.entrypoints.manifests import Manifest
+from canary.entrypoints.manifests import ISTIO, Manifest
 
-__all__ = ["Finding", "Installation", "Severity", "lint"]
+__all__ = ["Installation", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
-_OURS: Final = frozenset({KIND, POLICY_KIND})
 _SHARED: Final = frozenset({"VirtualService", POLICY_KIND})
 """What another namespace may use with its owners' consent."""
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
@@ -44,36 +48,12 @@ class Installation:
     """Those that it works in; none: all."""
 
 
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to mend: where it stands, whose it is, what was found and what would be right."""
-
-    file: str
-    line: int
-    severity: Severity
-    object: str
-    """Such as ``Service shop/checkout``; empty for a file as a whole."""
-    message: str
-
-    def __str__(self) -> str:
-        """One line, as compilers write it."""
-        subject = f"{self.object}: " if self.object else ""
-        return f"{self.file}:{self.line}: {self.severity}: {subject}{self.message}"
-
-
 def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Finding, ...]:
     """Return what is wrong with ``manifests``, in the order of files and lines."""
     files = _Files(tuple(manifests), installation)
-    found: list[Finding] = list(_policies_twice(manifests))
+    found = list(written_twice(manifests))
     for item in manifests:
-        found += _of_head(item)
+        found += of_head(item)
         if item.is_a("", "Service"):
             found += _of_service(item, files)
         elif item.is_a(GROUP, POLICY_KIND):
@@ -92,30 +72,33 @@ class _Files:
     installation: Installation
 
     def policy(self, namespace: str, name: str) -> StoredPolicy | None:
-        policies = (item for item in self.manifests if item.is_a(GROUP, POLICY_KIND))
+        # Of two of one name the later counts, as it does when files are applied in turn.
+        policies = (item for item in reversed(self.manifests) if item.is_a(GROUP, POLICY_KIND))
         return next(
             (_stored(item) for item in policies if (item.namespace, item.name) == (namespace, name)), None
         )
 
-
-def _finding(item: Manifest, problem: Problem, line: int, severity: Severity = Severity.ERROR) -> Finding:
-    subject = f"{item.kind} {item.namespace}/{item.name}"
-    return Finding(item.file, line, severity, subject, str(problem))
+    def virtual_service(self, home: Home) -> Manifest:
+        """The one that a route was found in."""
+        known = (item for item in reversed(self.manifests) if item.is_a(ISTIO, "VirtualService"))
+        return next(item for item in known if (item.namespace, item.name) == (home.namespace, home.name))
 
 
 def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
     ours = {name: text for name, text in item.annotations.items() if name.startswith(PREFIX)}
     texts = {name: text for name, text in ours.items() if isinstance(text, str)}
     for name in ours.keys() - texts.keys():
-        problem = Problem(name, repr(ours[name]), "put it in quotes: values of annotations are texts")
-        yield _finding(item, problem, item.line_of_annotation(name))
+        is_scalar = not isinstance(ours[name], dict | list | None)
+        remedy = "put it in quotes" if is_scalar else "write one text in quotes"
+        problem = Problem(name, shown(ours[name]), f"{remedy}: values of annotations are texts")
+        yield finding(item, problem, item.line_of_annotation(name))
     if not texts or len(texts) < len(ours):
         return
     if not is_opted_in(texts):
         for name in filter(_is_unknown, texts):
             close = suggestion(name, [annotation.key for annotation in REFERENCE])
             remedy = f"did you mean {close}?" if close else "there is no such annotation; remove it"
-            yield _finding(item, Problem(name, quote(texts[name]), remedy), item.line_of_annotation(name))
+            yield finding(item, Problem(name, quote(texts[name]), remedy), item.line_of_annotation(name))
     yield from _of_wishes(item, AnnotatedService(ServiceKey(item.namespace, item.name), "", texts), files)
 
 
@@ -130,17 +113,29 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
             # What stands in the policy is found where that is named, in the defaults where the owner opts in.
             behind = POLICY.key if named is not None else ENABLED.key
             where = problem.where if problem.where in service.annotations else behind
-            yield _finding(item, problem, item.line_of_annotation(where))
+            yield finding(item, problem, item.line_of_annotation(where))
     if not is_there:
         remedy = "lint its file together with this one: what it says was not looked at"
         problem = Problem(POLICY.key, f'"{named}", which is not among the files', remedy)
-        yield _finding(item, problem, item.line_of_annotation(POLICY.key), Severity.WARNING)
+        yield finding(item, problem, item.line_of_annotation(POLICY.key), Severity.WARNING)
     elif plan is not None:
         yield from _by_our_own_defaults(item, service, files)
         yield from _of_place(item, files.installation.namespaces)
         domain = files.installation.cluster_domain
         for problem in surroundings_problems(files.manifests, service.key, plan, domain):
-            yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
+            file, line = _place_of(problem, item, files)
+            yield Finding(file, line, Severity.WARNING, str(item), str(problem))
+
+
+def _place_of(problem: Problem, service: Manifest, files: _Files) -> tuple[str, int]:
+    """File and line of a problem with what is around a service: of the route where it is one's."""
+    if isinstance(problem, RouteProblem):
+        item = files.virtual_service(problem.home)
+        route = () if problem.index is None else ("spec", "http", problem.index)
+        return item.file, item.line(*(route or ("metadata", "name")))
+    if problem.where == NAMED_BY:
+        return service.file, service.line_of_annotation(VIRTUAL_SERVICES.key)
+    return service.file, service.line("metadata", "name")
 
 
 def _by_our_own_defaults(item: Manifest, service: AnnotatedService, files: _Files) -> Iterator[Finding]:
@@ -156,51 +151,14 @@ def _by_our_own_defaults(item: Manifest, service: AnnotatedService, files: _File
                 f"{problem.remedy} (unless the controller's settings say otherwise: lint with --settings)"
             )
             told = Problem(problem.where, problem.found, remedy)
-            yield _finding(item, told, item.line_of_annotation(problem.where), Severity.WARNING)
+            yield finding(item, told, item.line_of_annotation(problem.where), Severity.WARNING)
 
 
 def _of_place(item: Manifest, namespaces: Sequence[str]) -> Iterator[Finding]:
     if namespaces and item.namespace not in namespaces:
         remedy = f"the settings have the controller work in {', '.join(namespaces)} only"
         problem = Problem("namespace", quote(item.namespace), remedy)
-        yield _finding(item, problem, item.line("metadata", "namespace"), Severity.WARNING)
-
-
-def _of_head(item: Manifest) -> Iterator[Finding]:
-    """Look at what an object says that it is: where that is not understood, nothing else is looked at."""
-    for part in ("apiVersion", "kind"):
-        if not isinstance(item.value.get(part), str):
-            message = f"{part} is missing: this is no Kubernetes object, and nothing in it was looked at"
-            yield Finding(item.file, item.line(part), Severity.WARNING, "", message)
-            return
-    version = item.value["apiVersion"]
-    if item.group == GROUP and item.kind not in _OURS:
-        close = suggestion(item.kind, sorted(_OURS))
-        remedy = f"did you mean {close}?" if close else f"{GROUP} has {' and '.join(sorted(_OURS))}"
-        yield _finding(item, Problem("kind", quote(item.kind), remedy), item.line("kind"))
-    elif item.group == GROUP and version != API_VERSION:
-        problem = Problem("apiVersion", quote(version), f"write {API_VERSION}")
-        yield _finding(item, problem, item.line("apiVersion"))
-    metadata = item.value.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict):
-        problem = Problem("metadata", quote(str(metadata)), "write a mapping with the object's name")
-        yield _finding(item, problem, item.line("metadata"))
-    elif annotations is not None and not isinstance(annotations, dict):
-        problem = Problem("metadata.annotations", quote(str(annotations)), "write a mapping of texts")
-        yield _finding(item, problem, item.line("metadata", "annotations"))
-
-
-def _policies_twice(manifests: Sequence[Manifest]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], Manifest] = {}
-    for item in manifests:
-        if item.is_a(GROUP, POLICY_KIND):
-            other = first.setdefault((item.namespace, item.name), item)
-            if other is not item:
-                place = f"{other.file}:{other.line('metadata', 'name')}"
-                remedy = f"{place} has it, too, and services here were linted with that one: keep one of them"
-                problem = Problem("metadata.name", quote(item.name), remedy)
-                yield _finding(item, problem, item.line("metadata", "name"), Severity.WARNING)
+        yield finding(item, problem, item.line("metadata", "namespace"), Severity.WARNING)
 
 
 def _anything(namespace: str, name: str) -> StoredPolicy:
@@ -220,7 +178,7 @@ def _of_policy(item: Manifest, provided: Provided) -> Iterator[Finding]:
         # Alone: what a default says is not this policy's fault.
         problems = policy_problems(Policy(stored.spec, "spec."), Provided(templates=provided.templates))
     for problem in problems:
-        yield _finding(item, problem, item.line_of(problem.where))
+        yield finding(item, problem, item.line_of(problem.where))
     yield from _of_annotations(item)
 
 
@@ -234,10 +192,10 @@ def _of_annotations(item: Manifest) -> Iterator[Finding]:
     texts = {name: text for name, text in item.annotations.items() if isinstance(text, str)}
     misread = misread_consent(texts) if item.kind in _SHARED else None
     if misread is not None:
-        yield _finding(item, misread, item.line_of_annotation(SHARED_WITH), Severity.WARNING)
+        yield finding(item, misread, item.line_of_annotation(SHARED_WITH), Severity.WARNING)
     for name, text in item.annotations.items():
         if name.startswith(PREFIX) and name not in known:
             close = suggestion(name, [SHARED_WITH]) if item.kind in _SHARED and _is_unknown(name) else None
             hint = f"did you mean {close}?" if close else "annotate the Service"
-            problem = Problem(name, repr(text), f"it has no effect on a {item.kind}: {hint}")
-            yield _finding(item, problem, item.line_of_annotation(name), Severity.WARNING)
+            problem = Problem(name, shown(text), f"it has no effect on a {item.kind}: {hint}")
+            yield finding(item, problem, item.line_of_annotation(name), Severity.WARNING)

@@ -4,7 +4,7 @@ By the controller's own eyes for routes. The cluster may hold more than the file
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,12 +17,11 @@ from canary.adapters.istio.shared import not_shared
 from canary.domain.consent import shared_with
 from canary.domain.errors import Problem
 from canary.domain.plan import Plan, ServiceKey
-from canary.entrypoints.manifests import Manifest
+from canary.entrypoints.manifests import ISTIO, Manifest
 
 __all__ = ["surroundings_problems"]
 
 T = TypeVar("T")
-ISTIO: Final = "networking.istio.io"
 
 
 def surroundings_problems(

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import yaml
 
-__all__ = ["KeyTwice", "Manifest", "StrictLoader", "UnreadableManifest", "read_manifests"]
+__all__ = ["ISTIO", "KeyTwice", "Manifest", "StrictLoader", "UnreadableManifest", "read_manifests"]
 
 Json = dict[str, Any]
+ISTIO: Final = "networking.istio.io"
+"""The API group of VirtualServices and DestinationRules."""
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -55,12 +57,12 @@ class Manifest:
     @property
     def kind(self) -> str:
         """Its kind; empty when it has none."""
-        return str(self.value.get("kind") or "")
+        return _text(self.value.get("kind"))
 
     @property
     def group(self) -> str:
         """Its API group; empty for the core group."""
-        group, slash, _ = str(self.value.get("apiVersion") or "").partition("/")
+        group, slash, _ = _text(self.value.get("apiVersion")).partition("/")
         return group if slash else ""
 
     @property
@@ -71,13 +73,17 @@ class Manifest:
     @property
     def name(self) -> str:
         """Its name; empty when it has none."""
-        return str(self.metadata.get("name") or "")
+        return _text(self.metadata.get("name"))
 
     @property
     def annotations(self) -> dict[str, Any]:
         """Its annotations as they are written, texts or not."""
         written = self.metadata.get("annotations")
         return {str(name): text for name, text in (written if isinstance(written, dict) else {}).items()}
+
+    def __str__(self) -> str:
+        """What it is, for people: its kind and whose name it has."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.name else self.kind
 
     def line_of_annotation(self, name: str) -> int:
         """The line of an annotation, or of what would hold it."""
@@ -102,6 +108,11 @@ class Manifest:
         """The line of a place in words, such as ``spec.steps[1].weight``."""
         steps = (int(number) if number else name for name, number in _STEP.findall(place))
         return self.line(*steps)
+
+
+def _text(value: object) -> str:
+    """A text; empty for what is none, of which the linting of heads tells."""
+    return value if isinstance(value, str) else ""
 
 
 def _metadata(value: Json) -> Json:
@@ -139,7 +150,9 @@ def read_manifests(text: str, file: str, namespace: str) -> Iterator[Manifest]:
         raise UnreadableManifest(mark.line + 1 if mark is not None else 1, words) from exc
     except UnreadableManifest:
         raise
-    except (ValueError, RecursionError) as exc:
+    except RecursionError as exc:
+        raise UnreadableManifest(1, "no YAML: it is nested too deeply") from exc
+    except ValueError as exc:
         raise UnreadableManifest(1, f"no YAML: {exc}") from exc
 
 
@@ -151,10 +164,10 @@ def _objects(node: yaml.Node | None, value: object, file: str, namespace: str) -
             node.start_mark.line + 1, "no object: write a mapping with apiVersion and kind"
         )
     items = _inside(node, "items")
-    if str(value.get("kind") or "").endswith("List") and items is not None and value["items"] is not None:
+    if _text(value.get("kind")).endswith("List") and items is not None and value["items"] is not None:
         if not isinstance(items[1], yaml.SequenceNode):
             raise UnreadableManifest(items[0].line + 1, "no list of objects under items")
         for child, item in zip(items[1].value, value["items"], strict=True):
             yield from _objects(child, item, file, namespace)
         return
-    yield Manifest(file, str(_metadata(value).get("namespace") or namespace), value, node)
+    yield Manifest(file, _text(_metadata(value).get("namespace")) or namespace, value, node)

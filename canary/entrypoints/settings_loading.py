@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from canary.domain.errors import Problem
+from canary.domain.values import kind_of, shown
 from canary.entrypoints.manifests import KeyTwice, StrictLoader
 from canary.entrypoints.settings import Settings
 from canary.entrypoints.settings_keys import Key, key_paths, option_of, text_of, variable_of
@@ -34,9 +35,14 @@ CACHE_VARIABLE: Final = "CANARY_CACHE"
 """Where the demo's real control plane keeps what it builds; its controllers inherit it."""
 TESTS_PREFIX: Final = "CANARY_TEST_"
 """Of variables that tell the project's own tests something."""
-LONGEST_FOUND: Final = 80
 NOT_SHOWN: Final = "a value that is not shown"
 _WRITE_A_MAPPING: Final = "write a YAML mapping with the groups " + ", ".join(Settings.model_fields)
+_SECOND_DOCUMENT: Final = "expected a single document in the stream"
+"""The YAML library's words."""
+_NO_OBJECT: Final = (
+    "name the file that the controller is started with, which a ConfigMap may hold: a YAML mapping with the "
+    "groups " + ", ".join(Settings.model_fields)
+)
 _SERVICE_LINK: Final = re.compile(
     r"CANARY_([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -92,10 +98,13 @@ class _File(YamlConfigSettingsSource):
         except (OSError, yaml.YAMLError, ValueError, RecursionError) as exc:
             self.problems.append(_unreadable(str(self._path), exc))
         else:
-            if document is None or isinstance(document, dict):
+            if isinstance(document, dict) and _is_an_object(document):
+                self.problems.append(Problem(str(self._path), f"a Kubernetes {document['kind']}", _NO_OBJECT))
+            elif document is None or isinstance(document, dict):
                 # Without the group, the missing url would be reported as a missing group.
                 return {"prometheus": {}} | self._known(document or {}, ())
-            self.problems.append(Problem(str(self._path), f"a {type(document).__name__}", _WRITE_A_MAPPING))
+            else:
+                self.problems.append(Problem(str(self._path), kind_of(document), _WRITE_A_MAPPING))
         self.unread.append(())
         return {}
 
@@ -107,7 +116,10 @@ class _File(YamlConfigSettingsSource):
             if key in key_paths():
                 kept[key[-1]] = value
             elif not any(each[: len(key)] == key for each in key_paths()):
-                remedy = _did_you_mean(text_of(key), [text_of(each) for each in key_paths()])
+                beside = dict.fromkeys(
+                    text_of(each[: len(key)]) for each in key_paths() if each[: len(prefix)] == prefix
+                )
+                remedy = _did_you_mean(text_of(key), [text_of(each) for each in key_paths()], tuple(beside))
                 self.problems.append(Problem(self.place_of(key), "an unknown key", remedy))
             elif isinstance(value, dict):
                 kept[key[-1]] = self._known(value, key)
@@ -177,6 +189,8 @@ def _unreadable(path: str, exc: Exception) -> Problem:
     place = f"{path}:{mark.line + 1}" if mark is not None else path
     if isinstance(exc, KeyTwice):
         return Problem(place, f"the key {exc.problem} a second time", "keep one of the two")
+    if getattr(exc, "context", None) == _SECOND_DOCUMENT:
+        return Problem(place, "a second document", _WRITE_A_MAPPING.replace("write a", "write one"))
     return Problem(place, "something that is not YAML", _WRITE_A_MAPPING)
 
 
@@ -188,9 +202,15 @@ def _belongs_elsewhere(variable: str, text: str) -> bool:
     return _SERVICE_LINK.fullmatch(variable) is not None and (not is_whole or "://" in text)
 
 
-def _did_you_mean(name: str, names: Sequence[str]) -> str:
+def _is_an_object(document: Mapping[Any, Any]) -> bool:
+    """Whether it is a manifest: the settings themselves have neither of these keys."""
+    return isinstance(document.get("kind"), str) and "apiVersion" in document
+
+
+def _did_you_mean(name: str, names: Sequence[str], beside: Sequence[str] = ()) -> str:
+    """Return the name that is near, else all that could stand ``beside`` others in the same place."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(beside or names)}"
 
 
 def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
@@ -221,8 +241,8 @@ def _problem(error: ErrorDetails, place_of: Callable[[Key], str]) -> Problem:
 
 
 def _shown(key: Key, value: object) -> str:
-    text = repr(value)
+    text = shown(value)
     # What stands where a header, a file or a single word should may be a credential; so may a URL's user.
     if "headers" in key or key[-1].endswith("_file") or isinstance(value, dict | list) or "@" in text:
         return NOT_SHOWN
-    return text if len(text) <= LONGEST_FOUND else text[: LONGEST_FOUND - 1] + "…"
+    return text

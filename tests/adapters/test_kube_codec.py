@@ -222,19 +222,19 @@ def spoil(path: str, value: Any) -> Json:
     ("path", "value", "words"),
     [
         ("spec.plan", None, r"spec\.plan: is missing"),
-        ("spec.plan.stable", 7, r"spec\.plan\.stable: 7 is not a string"),
-        ("spec.approvals", ["maybe"], r"spec\.approvals\[0\]: 'maybe' is none of first-step, promotion"),
+        ("spec.plan.stable", 7, r"spec\.plan\.stable: 7 is not a text"),
+        ("spec.approvals", ["maybe"], r'spec\.approvals\[0\]: "maybe" is none of first-step, promotion'),
         ("spec.attempt", 2, "describes checkout-5d9c7b8f6-2"),
-        ("status.phase", "Lost", r"status\.phase: 'Lost' is none of Pending"),
+        ("status.phase", "Lost", r'status\.phase: "Lost" is none of Pending'),
         ("status.stepSince", "yesterday", r"status\.stepSince: 'yesterday' is not an RFC 3339 time"),
         ("status.step", 5, r"status\.step: 5 is none of the plan's 2 steps"),
-        ("status.step", True, r"status\.step: True is not an integer"),
+        ("status.step", True, r"status\.step: true is not a whole number"),
         (
             "status.evidence.stepUnattributed",
             {"requests": 1, "bad": 2},
             r"status\.evidence\.stepUnattributed",
         ),
-        ("spec", None, "spec: None is not a map"),
+        ("spec", None, "spec: nothing is not a mapping"),
     ],
 )
 def test_what_was_spoilt_by_hand_is_named_with_object_and_field(path: str, value: Any, words: str) -> None:

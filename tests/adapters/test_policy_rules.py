@@ -74,21 +74,21 @@ def test_both_kinds_are_found_under_one_category() -> None:
     [
         ({}, []),
         ({"tolerance": "1.2x", "gates": ["promotion"]}, []),
-        ([], ["spec: found \"[]\"; [] is not a map"]),
-        ({"tolerance": 1.2}, ["spec.tolerance: found \"1.2\"; 1.2 is not a string"]),
-        ({"Steps": []}, ["spec.Steps: found \"[]\"; did you mean steps?"]),
+        ([], ["spec: found []; write a mapping"]),
+        ({"tolerance": 1.2}, ["spec.tolerance: found 1.2; write a text in quotes"]),
+        ({"Steps": []}, ["spec.Steps: found []; did you mean steps?"]),
         (
             {"gates": ["promote"], "minRequests": "5", "nonsense": None},
             [
-                "spec.gates[0]: found \"promote\"; 'promote' is none of first-step, promotion",
-                "spec.minRequests: found \"5\"; '5' is not a number without a fraction",
-                "spec.nonsense: found \"null\"; known fields are",
+                "spec.gates[0]: found \"promote\"; write one of first-step, promotion",
+                "spec.minRequests: found \"5\"; write a whole number",
+                "spec.nonsense: found nothing; known fields are",
             ],
         ),
         (
             {"steps": [{"weight": 0}, {"bake": "2m"}, {"weight": 50, "pause": "2m"}]},
             [
-                "spec.steps[0]: found \"{\"weight\": 0}\"; weight: write a whole number from 1 to 100",
+                "spec.steps[0]: found {\"weight\": 0}; weight: write a whole number from 1 to 100",
                 "spec.steps[1].weight: found nothing; it is needed",
                 "spec.steps[2].pause: found \"2m\"; known fields are weight, bake",
             ],

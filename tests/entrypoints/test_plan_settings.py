@@ -94,9 +94,9 @@ def test_what_was_read_is_shown_as_it_can_be_read_again(tmp_path: Path) -> None:
         ({"defaults": {"tolerance": "1.2"}}, ['tolerance: found "1.2"; write the number with an x: "1.2x"']),
         ({"defaults": {"maxErorRate": "1%"}}, ["maxErorRate", "did you mean maxErrorRate?"]),
         ({"defaults": {"steps": [{"weight": 50}, {"weight": 10}]}}, ["weights must rise"]),
-        ({"defaults": {"steps": [{"weight": "10"}]}}, ["steps[0].weight", "is not a number"]),
+        ({"defaults": {"steps": [{"weight": "10"}]}}, ["steps[0].weight", "write a whole number"]),
         ({"defaults": {"steps": [{"weight": 10, "bake": "5"}]}}, ["steps[0]", 'write "5s"']),
-        ({"defaults": {"onNoData": "pass"}}, ["onNoData", "none of hold, rollback"]),
+        ({"defaults": {"onNoData": "pass"}}, ["onNoData", "write one of hold, rollback"]),
         ({"defaults": "tolerance=1.2x"}, ["write it in the file"]),
         (
             {"defaults": {"objectives": [{"name": "x", "template": "failed-payment", "maxBad": "1%"}]}},
@@ -123,7 +123,7 @@ def test_what_was_read_is_shown_as_it_can_be_read_again(tmp_path: Path) -> None:
         ({"metric_templates": {"none": {"guage": {"metric": "x"}}}}, ["write total and bad", "or gauge"]),
         (
             {"metric_templates": {"full": {**GAUGE, "aggregate": "p99"}}},
-            ["aggregate", "none of max, min, mean, sum"],
+            ["aggregate", "write one of max, min, mean, sum"],
         ),
         ({"metric_templates": {"full": {"over": {"metric": "x"}}}}, ["gauge: found nothing; it is needed"]),
         (
@@ -138,7 +138,7 @@ def test_what_was_read_is_shown_as_it_can_be_read_again(tmp_path: Path) -> None:
                 "defaults": {"objectives": [{"name": "x", "template": "full", "atMost": "500"}]},
                 "metric_templates": {"full": GAUGE},
             },
-            ["objectives[0].atMost", "is not a number"],
+            ["objectives[0].atMost", "write a number"],
         ),
     ],
 )

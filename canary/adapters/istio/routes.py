@@ -17,7 +17,7 @@ from canary.domain.observation import Route, Routes
 from canary.domain.plan import RouteRef
 from canary.domain.weight import Split
 
-__all__ = ["Leg", "PairRoute", "RouteFinder"]
+__all__ = ["Leg", "PairRoute", "RouteFinder", "RouteProblem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,15 @@ class PairRoute(Route):
     canary: Leg
 
 
+@dataclass(frozen=True, slots=True)
+class RouteProblem(Problem):
+    """A problem of a VirtualService, with its place for whoever has the file that it stands in."""
+
+    home: Home
+    index: int | None = None
+    """Of the http route; None when it is not one route's."""
+
+
 _Found = PairRoute | Problem | str
 
 
@@ -53,6 +62,9 @@ class _Place:
 
     def __str__(self) -> str:
         return f"{self.virtual_service} http[{self.index}]" + (f" ({self.name})" if self.name else "")
+
+    def problem(self, found: str, remedy: str) -> RouteProblem:
+        return RouteProblem(str(self), found, remedy, self.item.home, self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +143,7 @@ class RouteFinder:
         return arm_of(meant, self.neighbourhood, self.pair) is not Arm.OTHER
 
     def _not_completed(self, place: _Place, destination: Destination) -> Problem:
-        return Problem(
-            str(place),
+        return place.problem(
             f"destination host {destination.host}, which Istio takes to the letter: no Service has that "
             "name, and requests get 503",
             f"write {self._meant(destination, place.item).host}",
@@ -210,30 +221,30 @@ class RouteFinder:
             arms[arm].append(Leg(position, target, leg.destination.host, leg.weight))
         stable, canary, both = arms[Arm.STABLE], arms[Arm.CANARY], arms[Arm.BOTH]
         if (stable or canary) and both:
-            yield _ambiguous(str(place), both[0])
+            yield _ambiguous(place, both[0])
         elif both:
             yield f"{place}: sends to both workloads through {both[0].target}, whatever the weights"
         elif not stable or not canary:
             to = "stable" if stable else "the canary" if canary else "neither workload"
             yield f"{place}: sends to {to} only" if to != "neither workload" else f"{place}: sends to {to}"
         elif len(stable) > 1 or len(canary) > 1:
-            yield _repeated(str(place), "stable" if len(stable) > 1 else "the canary")
+            yield _repeated(place, "stable" if len(stable) > 1 else "the canary")
         else:
             yield from self._pair_route(place, http.route or (), stable[0], canary[0])
 
     def _pair_route(
         self, place: _Place, legs: Sequence[WeightedDestination], stable: Leg, canary: Leg
     ) -> Iterator[_Found]:
-        where, split = str(place), Split(stable.weight or 0, canary.weight or 0)
+        split = Split(stable.weight or 0, canary.weight or 0)
         yield from (
-            self._undefined(where, leg.target) for leg in (stable, canary) if self._is_undefined(leg.target)
+            self._undefined(place, leg.target) for leg in (stable, canary) if self._is_undefined(leg.target)
         )
         if split.stable < 0 or split.canary < 0:
-            yield Problem(where, f"the weights {split.stable} and {split.canary}", "weights start at 0")
+            yield place.problem(f"the weights {split.stable} and {split.canary}", "weights start at 0")
         elif split.total == 0 and any(leg.weight for leg in legs):
-            yield f"{where}: gives all its weight to other destinations"
+            yield f"{place}: gives all its weight to other destinations"
         elif split.total == 0:
-            yield Problem(where, "weights that are all zero or missing", "give stable 100 and the canary 0")
+            yield place.problem("weights that are all zero or missing", "give stable 100 and the canary 0")
         else:
             label = place.name or f"http[{place.index}]"
             home = place.item.home
@@ -242,9 +253,8 @@ class RouteFinder:
     def _is_undefined(self, target: Target) -> bool:
         return bool(target.subset) and self.neighbourhood.subset_labels(target) is None
 
-    def _undefined(self, where: str, target: Target) -> Problem:
-        return Problem(
-            where,
+    def _undefined(self, place: _Place, target: Target) -> Problem:
+        return place.problem(
             f"subset {target.subset} of {target.host}, which no DestinationRule in {self.namespace} defines",
             f"add subset {target.subset} with its pods' labels to the DestinationRule of {target.host}",
         )
@@ -276,10 +286,12 @@ class RouteFinder:
         hosts = {(route.stable.target.host, route.canary.target.host) for route in routes}
         if len(hosts) > 1:
             found = "; ".join(sorted(f"{stable} and {canary}" for stable, canary in hosts))
-            yield Problem(
+            yield RouteProblem(
                 f"VirtualServices of namespace {self.namespace}",
                 f"the pair under different hosts: {found}",
                 "use the same hosts in every route, or restrict canaryctl.dev/virtual-services",
+                routes[0].home,
+                routes[0].index,
             )
         touched = {route.home for route in routes}
         uses_waypoint = self.neighbourhood.is_ambient or any(
@@ -287,10 +299,11 @@ class RouteFinder:
         )
         for item in ours:
             if uses_waypoint and item.applies_to_mesh and item.home in touched:
-                yield Problem(
+                yield RouteProblem(
                     f"VirtualService {self._name(item)}",
                     "ambient mode, whose waypoints support VirtualServices only in part",
                     "use sidecars, or bind the VirtualService to a gateway and not to mesh",
+                    item.home,
                 )
 
     def _nothing_found(self, ours: Sequence[VirtualService], left_out: Sequence[str]) -> Problem:
@@ -303,18 +316,16 @@ class RouteFinder:
                 f"create one with a destination for each of {pair}",
             )
         found = "no http route with destinations for both; " + "; ".join(left_out[:5])
-        return Problem(
-            where, found.rstrip("; "), f"give one route a destination for each of {pair}, 100 and 0"
-        )
+        remedy = f"give one route a destination for each of {pair}, 100 and 0"
+        return RouteProblem(where, found.rstrip("; "), remedy, ours[0].home)
 
 
-def _ambiguous(where: str, leg: Leg) -> Problem:
-    return Problem(
-        where,
+def _ambiguous(place: _Place, leg: Leg) -> Problem:
+    return place.problem(
         f"destination {leg.target}, which selects the pods of both workloads",
         "name a subset, or narrow the Service's selector",
     )
 
 
-def _repeated(where: str, arm: str) -> Problem:
-    return Problem(where, f"several destinations that send to {arm}", "keep one for each workload")
+def _repeated(place: _Place, arm: str) -> Problem:
+    return place.problem(f"several destinations that send to {arm}", "keep one for each workload")

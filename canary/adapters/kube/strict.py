@@ -4,14 +4,14 @@ What ``from_wire`` passes over in silence, so that an older controller can read 
 problem here: an unknown field is a typo until it is proven otherwise.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from canary.adapters.kube.wire import UnreadableField, field_type, from_wire, wire_name
 from canary.domain.errors import Problem
-from canary.domain.wishes import quote, suggestion
+from canary.domain.values import shown
+from canary.domain.wishes import suggestion
 
 __all__ = ["problems_in"]
 
@@ -28,7 +28,9 @@ def _problems(kind: Any, data: object, path: str) -> Iterator[Problem]:
         try:
             from_wire(kind, data, path)
         except UnreadableField as unreadable:
-            yield Problem(unreadable.path, _shown(data), unreadable.problem)
+            wanted = unreadable.wanted
+            remedy = f"write {wanted}" if wanted is not None else unreadable.problem
+            yield Problem(unreadable.path, shown(data), remedy)
 
 
 def _of_parts(kind: Any, data: object, path: str) -> Iterator[Problem]:
@@ -51,7 +53,7 @@ def _of_fields(kind: Any, data: Mapping[str, object], path: str) -> Iterator[Pro
         if item is None:
             close = suggestion(str(name), list(known))
             remedy = f"did you mean {close}?" if close else f"known fields are {', '.join(known)}"
-            yield Problem(f"{path}.{name}", _shown(value), remedy)
+            yield Problem(f"{path}.{name}", shown(value), remedy)
         elif value is not None:
             yield from _problems(field_type(hints[item.name])[0], value, f"{path}.{name}")
     for name, item in known.items():
@@ -59,11 +61,3 @@ def _of_fields(kind: Any, data: Mapping[str, object], path: str) -> Iterator[Pro
         has_default = item.default is not MISSING or item.default_factory is not MISSING
         if data.get(name) is None and not optional and not has_default:
             yield Problem(f"{path}.{name}", "nothing", "it is needed")
-
-
-def _shown(value: object) -> str:
-    try:
-        return quote(value if isinstance(value, str) else json.dumps(value, default=str))
-    except (ValueError, RecursionError):
-        # YAML can have a value hold itself.
-        return "a value that holds itself"

@@ -20,6 +20,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from canary.domain.values import shown
+
 __all__ = [
     "UnreadableField",
     "field_type",
@@ -43,12 +45,16 @@ def _hints(kind: type) -> Mapping[str, Any]:
 
 
 class UnreadableField(ValueError):
-    """A stored value is not what it should be; ``path`` says which, ``str`` says what was found."""
+    """A stored value is not what it should be; ``path`` says which, ``str`` says what was found.
 
-    def __init__(self, path: str, problem: str) -> None:
+    ``wanted`` is what would be right, where that can be said in a word.
+    """
+
+    def __init__(self, path: str, problem: str, wanted: str | None = None) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
         self.problem = problem
+        self.wanted = wanted
 
 
 def wire_name(name: str) -> str:
@@ -149,9 +155,9 @@ def _read(kind: Any, data: object, path: str) -> Any:
             return kind(_expect(str, data, path))
         except ValueError as exc:
             known = ", ".join(item.value for item in kind)
-            raise UnreadableField(path, f"{data!r} is none of {known}") from exc
+            raise UnreadableField(path, f"{shown(data)} is none of {known}", f"one of {known}") from exc
     if kind is int and isinstance(data, bool):
-        raise UnreadableField(path, f"{data!r} is not an integer")
+        raise _unlike(_WORDS[int], data, path)
     return _expect(kind, data, path)
 
 
@@ -190,21 +196,25 @@ def _read_time(data: object, path: str) -> float:
 
 def _read_float(data: object, path: str) -> float:
     if isinstance(data, bool) or not isinstance(data, (int, float)):
-        raise UnreadableField(path, f"{data!r} is not a number")
+        raise _unlike("a number", data, path)
     value = float(data)
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 def _expect(kind: type[T], data: object, path: str) -> T:
     if not isinstance(data, kind):
-        raise UnreadableField(path, f"{data!r} is not a {_WORDS.get(kind, kind.__name__)}")
+        raise _unlike(_WORDS[kind], data, path)
     return data
 
 
+def _unlike(wanted: str, data: object, path: str) -> UnreadableField:
+    return UnreadableField(path, f"{shown(data)} is not {wanted}", wanted)
+
+
 _WORDS: Mapping[type, str] = {
-    dict: "map",
-    list: "list",
-    str: "string",
-    int: "number without a fraction",
+    dict: "a mapping",
+    list: "a list",
+    str: "a text in quotes",
+    int: "a whole number",
     bool: "true or false",
 }

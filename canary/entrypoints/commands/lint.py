@@ -1,26 +1,25 @@
 """canaryctl lint: what the controller would say of files, without a cluster."""
 
 import json
-import sys
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 
 from canary.adapters.kube.wire import to_wire
-from canary.entrypoints.commands.options import CommandFailed, cluster_options, options_in
-from canary.entrypoints.linting import Finding, Installation, Severity
+from canary.domain.wishes import escaped
+from canary.entrypoints.commands.options import cluster_options, options_in
+from canary.entrypoints.findings import Finding, Severity
+from canary.entrypoints.linting import Installation
 from canary.entrypoints.linting import lint as findings_in
+from canary.entrypoints.manifest_files import UnreadableFile, contents_of, no_file
 from canary.entrypoints.manifests import Manifest, UnreadableManifest, read_manifests
 from canary.entrypoints.plans import provided
-from canary.entrypoints.rendering import printable
 from canary.entrypoints.settings_loading import InvalidSettings, load_settings
 
 __all__ = ["lint"]
 
-ENDINGS: Final = (".yaml", ".yml", ".json")
-STANDARD_INPUT: Final = "-"
 UNSET: Final = {"prometheus.url": "http://unset"}
 """The one setting without a default; plans do not rest on it."""
 
@@ -43,28 +42,44 @@ def lint(
 ) -> None:
     """Check Services and ReleasePolicies in files, by the controller's own rules and without a cluster.
 
-    Looks into directories for .yaml, .yml and .json; - is standard input. Exits with 1 on an error.
+    Looks into directories, but not into hidden ones, for .yaml, .yml and .json; - is standard input. Exits
+    with 1 on an error.
     """
     namespace = options_in(context).namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
-    for file, content in _contents(files):
+    for content in contents_of(files):
+        if isinstance(content, UnreadableFile):
+            found.append(_of_a_file(content.file, 1, content))
+            continue
+        file, text = content
         try:
-            manifests += read_manifests(_decoded(content), file, namespace)
+            manifests += read_manifests(_decoded(text), file, namespace)
         except UnreadableManifest as unreadable:
-            found.append(Finding(file, unreadable.line, Severity.ERROR, "", str(unreadable)))
+            found.append(_of_a_file(file, unreadable.line, unreadable))
     if not manifests and not found:
         nothing = "nothing to look at: an empty file, or a template that rendered to nothing?"
-        found.append(Finding(files[0], 1, Severity.ERROR, "", nothing))
-    found += findings_in(manifests, _installation(settings))
+        found.append(_of_a_file(files[0], 1, nothing))
+    installation = _installation(settings)
+    if isinstance(installation, Installation):
+        found += findings_in(manifests, installation)
+    else:
+        # Without them, what is right could be called wrong: they have to be mended first.
+        found += installation
     if output == "json":
-        click.echo(json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False))
+        document = json.dumps({"items": [to_wire(item) for item in found]}, indent=2, ensure_ascii=False)
+        # A file's name may hold what is no UTF-8.
+        click.echo(document.encode(errors="backslashreplace"))
     else:
         for item in found:
-            click.echo(printable(str(item)))
+            click.echo(escaped(str(item)))
         click.echo(_summary(len(manifests), found), err=True)
     if any(item.severity is Severity.ERROR or strict for item in found):
         context.exit(1)
+
+
+def _of_a_file(file: str, line: int, said: object) -> Finding:
+    return Finding(file, line, Severity.ERROR, "", str(said))
 
 
 def _decoded(content: bytes) -> str:
@@ -74,44 +89,18 @@ def _decoded(content: bytes) -> str:
         raise UnreadableManifest(content[: exc.start].count(b"\n") + 1, "no UTF-8 text") from exc
 
 
-def _contents(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file once, also when it is named twice, or by itself and by its directory."""
-    known: set[Path] = set()
-    for name in files:
-        if name == STANDARD_INPUT:
-            yield "<stdin>", sys.stdin.buffer.read()
-            continue
-        for path in _paths(name):
-            content, real = _content_of(path), path.resolve()
-            if real not in known:
-                known.add(real)
-                yield str(path), content
-
-
-def _paths(name: str) -> list[Path]:
-    path = Path(name)
-    if not path.is_dir():
-        return [path]
-    inside = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
-    if not inside:
-        raise CommandFailed(f"{name} holds no {', '.join(ENDINGS)} file")
-    return inside
-
-
-def _content_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise CommandFailed(f"cannot read {path}: {exc.strerror}") from exc
-
-
-def _installation(settings: Path | None) -> Installation:
+def _installation(settings: Path | None) -> Installation | list[Finding]:
+    """What the settings say that matters to files, or what is wrong with them."""
     if settings is None:
         return Installation()
+    with suppress(OSError):
+        if kind := no_file(settings):
+            return [_of_a_file(str(settings), 1, f"is {kind}: name the controller's settings file")]
     try:
         found = load_settings(UNSET, {}, settings)
     except InvalidSettings as invalid:
-        raise CommandFailed(f"the controller's settings are wrong: {invalid}") from invalid
+        wrong = (f"the controller's settings are wrong: {problem}" for problem in invalid.problems)
+        return [_of_a_file(str(settings), 1, each) for each in wrong]
     namespaces = tuple(found.kubernetes.namespaces)
     return Installation(provided(found.plans), found.controller.cluster_domain, namespaces)
 
