@@ -94,7 +94,7 @@ def main() -> int:
         wrong = dict(healthy_rows(pool, runs))
         found = {kind: fault_cells(pool, kind, fault_runs) for kind in FAULTS}
         say("promotions")
-        promoted = promotion_cells(pool, SETTINGS, runs)
+        promoted = promotion_cells(pool, SETTINGS, max(3, runs // 3))
     print(healthy_table(wrong, runs))
     print(fault_tables(found))
     print()
