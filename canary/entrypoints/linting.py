@@ -4,12 +4,11 @@ What is an error here would keep a service from releasing; a warning is somethin
 prove wrong, or that has no effect.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
-from canary.adapters.istio.objects import Home
 from canary.adapters.istio.routes import RouteProblem
 from canary.adapters.istio.shared import NAMED_BY
 from canary.adapters.kube.policies import POLICY_KIND, understand
@@ -26,14 +25,15 @@ from canary.domain.values import shown
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.findings import Finding, Severity, finding
 from canary.entrypoints.linting_heads import of_head, written_twice
-from canary.entrypoints.linting_routes import surroundings_problems
-from canary.entrypoints.manifests import ISTIO, Manifest
+from canary.entrypoints.linting_routes import Surroundings, surroundings_of, surroundings_problems
+from canary.entrypoints.manifests import Manifest
 
 __all__ = ["Installation", "lint"]
 
 _MEANT_FOR_SERVICES: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "VirtualService", "Pod"})
 _SHARED: Final = frozenset({"VirtualService", POLICY_KIND})
 """What another namespace may use with its owners' consent."""
+_KNOWN: Final = frozenset(annotation.key for annotation in REFERENCE)
 _WRITTEN_BY_THE_CONTROLLER: Final = frozenset({f"{PREFIX}promoted-revision"})
 
 
@@ -50,7 +50,7 @@ class Installation:
 
 def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Finding, ...]:
     """Return what is wrong with ``manifests``, in the order of files and lines."""
-    files = _Files(tuple(manifests), installation)
+    files = _files(manifests, installation)
     found = list(written_twice(manifests))
     for item in manifests:
         found += of_head(item)
@@ -66,22 +66,23 @@ def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Fin
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """All that is linted together."""
+    """All that is linted together, each part understood once."""
 
-    manifests: tuple[Manifest, ...]
     installation: Installation
+    policies: Mapping[tuple[str, str], StoredPolicy]
+    """By namespace and name."""
+    surroundings: Surroundings
 
     def policy(self, namespace: str, name: str) -> StoredPolicy | None:
-        # Of two of one name the later counts, as it does when files are applied in turn.
-        policies = (item for item in reversed(self.manifests) if item.is_a(GROUP, POLICY_KIND))
-        return next(
-            (_stored(item) for item in policies if (item.namespace, item.name) == (namespace, name)), None
-        )
+        return self.policies.get((namespace, name))
 
-    def virtual_service(self, home: Home) -> Manifest:
-        """The one that a route was found in."""
-        known = (item for item in reversed(self.manifests) if item.is_a(ISTIO, "VirtualService"))
-        return next(item for item in known if (item.namespace, item.name) == (home.namespace, home.name))
+
+def _files(manifests: Sequence[Manifest], installation: Installation) -> _Files:
+    # Of two of one name the later counts, as it does when files are applied in turn.
+    policies = {
+        (item.namespace, item.name): _stored(item) for item in manifests if item.is_a(GROUP, POLICY_KIND)
+    }
+    return _Files(installation, policies, surroundings_of(manifests, installation.cluster_domain))
 
 
 def _of_service(item: Manifest, files: _Files) -> Iterator[Finding]:
@@ -121,8 +122,7 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
     elif plan is not None:
         yield from _by_our_own_defaults(item, service, files)
         yield from _of_place(item, files.installation.namespaces)
-        domain = files.installation.cluster_domain
-        for problem in surroundings_problems(files.manifests, service.key, plan, domain):
+        for problem in surroundings_problems(files.surroundings, service.key, plan):
             file, line = _place_of(problem, item, files)
             yield Finding(file, line, Severity.WARNING, str(item), str(problem))
 
@@ -130,7 +130,7 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
 def _place_of(problem: Problem, service: Manifest, files: _Files) -> tuple[str, int]:
     """File and line of a problem with what is around a service: of the route where it is one's."""
     if isinstance(problem, RouteProblem):
-        item = files.virtual_service(problem.home)
+        item = files.surroundings.manifest_of(problem.home)
         route = () if problem.index is None else ("spec", "http", problem.index)
         return item.file, item.line(*(route or ("metadata", "name")))
     if problem.where == NAMED_BY:
@@ -183,7 +183,7 @@ def _of_policy(item: Manifest, provided: Provided) -> Iterator[Finding]:
 
 
 def _is_unknown(name: str) -> bool:
-    return name not in {annotation.key for annotation in REFERENCE}
+    return name not in _KNOWN
 
 
 def _of_annotations(item: Manifest) -> Iterator[Finding]:

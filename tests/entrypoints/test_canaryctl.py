@@ -60,6 +60,12 @@ def test_all_namespaces_are_listed_with_their_names(shop):
     assert any(line.startswith(shop.namespace) for line in lines)
 
 
+def test_all_namespaces_win_over_one_as_with_kubectl(shop):
+    for arguments in (["-n", "elsewhere", "-A"], ["-A", "-n", "elsewhere"]):
+        lines = shop.ctl("status", *arguments).stdout.splitlines()
+        assert any(line.startswith(shop.namespace) for line in lines)
+
+
 def test_a_selector_chooses_by_the_labels_of_services(shop):
     path = path_of("v1", shop.namespace, "services", SERVICE)
     body = {"metadata": {"labels": {"team": "shop"}}}

@@ -155,3 +155,9 @@ def test_settings_that_may_never_end_are_not_waited_for(tmp_path: Path) -> None:
     assert (
         done.stdout == f"{tmp_path}/settings:1: error: is a named pipe: name the controller's settings file\n"
     )
+
+
+def test_all_namespaces_make_no_sense_of_files() -> None:
+    done = run("-", "-A", text=GOOD)
+    assert done.exit_code == 2
+    assert "use -n for those that name none" in done.stderr

@@ -18,7 +18,7 @@ from typing import Final
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches, service_host
 from canary.adapters.istio.objects import DestinationRule, Service
 
-__all__ = ["Arm", "Neighbourhood", "Pair", "Target", "arm_of", "neighbourhood_of"]
+__all__ = ["Arm", "Labels", "Neighbourhood", "Pair", "Target", "arm_of", "neighbourhood_of"]
 
 Labels = Mapping[str, str]
 

@@ -1,15 +1,19 @@
 """Finding the cluster: a named kubeconfig, KUBECONFIG, the pod's own account, or ~/.kube/config."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
 
+from canary.adapters.kube.kubeconfig import usable_context
 from canary.adapters.kube.transport import Transport
 from canary.app.errors import TerminalError
+from canary.domain.errors import Problem
 
 __all__ = ["connect"]
 
@@ -29,11 +33,12 @@ def connect(
     named = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG", "")
     home = _home() / ".kube" / "config"
     if named:
-        _load(configuration, named, context)
+        origin = _load(configuration, named, context)
     elif "KUBERNETES_SERVICE_HOST" in os.environ and context is None:
         _load_in_cluster(configuration)
+        origin = "the pod's service account"
     elif home.is_file():
-        _load(configuration, str(home), context)
+        origin = _load(configuration, str(home), context)
     else:
         raise TerminalError(
             f"no cluster: KUBECONFIG is not set, {home} does not exist and this is not a pod; "
@@ -43,7 +48,7 @@ def connect(
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
     configuration.keep_alive = True
-    return Transport(ApiClient(configuration), stop)
+    return Transport(ApiClient(configuration), stop, origin=origin)
 
 
 def _home() -> Path:
@@ -54,16 +59,50 @@ def _home() -> Path:
         return Path("/nonexistent")
 
 
-def _load(configuration: Configuration, files: str, context: str | None) -> None:
-    missing = [name for name in files.split(os.pathsep) if name and not Path(name).is_file()]
-    if len(missing) == len([name for name in files.split(os.pathsep) if name]):
+def _load(configuration: Configuration, files: str, context: str | None) -> str:
+    """Load what files say into ``configuration``; return in words where it comes from."""
+    named = [Path(name).expanduser() for name in files.split(os.pathsep) if name]
+    there = [file for file in named if file.exists()]
+    if not there:
         raise TerminalError(f"kubeconfig {files} does not exist; name a file that does")
+    if other := next((file for file in there if not file.is_file()), None):
+        raise TerminalError(f"kubeconfig {other} is no file; name one")
+    chosen = usable_context(there, context)
+    if isinstance(chosen, Problem):
+        raise TerminalError(str(chosen))
+    where = f"context {chosen} of kubeconfig {files}"
     try:
         load: Callable[..., None] = config.load_kube_config
-        load(config_file=files, context=context, client_configuration=configuration)
+        with _Overheard() as overheard:
+            load(config_file=files, context=context, client_configuration=configuration)
     except Exception as exc:  # The loader raises whatever its YAML and plugins raise.
-        where = f"context {context} of kubeconfig {files}" if context else f"kubeconfig {files}"
         raise TerminalError(f"{where} cannot be used: {exc}") from exc
+    if overheard.words:
+        raise TerminalError(f"{where}: its plugin gave no credentials: {'; '.join(overheard.words)}")
+    return where
+
+
+class _Overheard(logging.Handler):
+    """What the library logs and goes on: without the credentials that a plugin failed to give.
+
+    It says so to the root logger, which would print it beside our own words.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.words: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "root" and record.thread == self._thread:
+            self.words.append(record.getMessage())
+
+    def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self)
 
 
 def _load_in_cluster(configuration: Configuration) -> None:

@@ -7,6 +7,7 @@ does is raised as a ``WorldError``. Safe for many threads. TLS trusts what the k
 account says; REQUESTS_CA_BUNDLE is not looked at.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,11 +102,19 @@ class _Call:
 
 
 class Transport:
-    """A cluster's API. ``stop`` cuts the waits between retries short when the process ends."""
+    """A cluster's API. ``stop`` cuts the waits between retries short when the process ends.
+
+    ``origin`` says where the address comes from, for whoever has to correct it.
+    """
 
     def __init__(
-        self, client: ApiClient, stop: threading.Event | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        client: ApiClient,
+        stop: threading.Event | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        origin: str = "",
     ) -> None:
+        self._origin = f" of {origin}" if origin else ""
         self._client = client
         self._timeout_seconds = timeout_seconds
         self._stop = stop or threading.Event()
@@ -240,9 +249,9 @@ class Transport:
             )
         except ApiException as exc:
             # Status 0: TLS could not be agreed on, which may be a server in the middle of its restart.
-            raise Retryable(f"{call}: {exc.reason}") from exc
+            raise Retryable(f"{call}: {self.server}{self._origin}: {exc.reason}") from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
-            raise Retryable(f"{call}: {exc}") from exc
+            raise Retryable(f"{call}: {self.server}{self._origin}: {_reason(exc)}") from exc
         return answer.response
 
     def _retrying(self) -> Retrying:
@@ -255,6 +264,12 @@ class Transport:
         )
 
 
+def _reason(exc: Exception) -> str:
+    """What the library says, without its name for the connection: ours is before it."""
+    return _CONNECTION.sub("", str(exc))
+
+
+_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")
 _jittered = random_exponential(multiplier=0.2, max=2.0)
 
 

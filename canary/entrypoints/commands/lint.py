@@ -43,9 +43,12 @@ def lint(
     """Check Services and ReleasePolicies in files, by the controller's own rules and without a cluster.
 
     Looks into directories, but not into hidden ones, for .yaml, .yml and .json; - is standard input. Exits
-    with 1 on an error.
+    with 1 on an error. Objects that name no namespace are taken to be in that of -n, or in default.
     """
-    namespace = options_in(context).namespace or "default"
+    options = options_in(context)
+    if options.all_namespaces:
+        raise click.UsageError("objects say their namespaces themselves: use -n for those that name none")
+    namespace = options.namespace or "default"
     manifests: list[Manifest] = []
     found: list[Finding] = []
     for content in contents_of(files):

@@ -80,7 +80,13 @@ def cluster_options(function: F) -> F:
         click.option(
             "-n", "--namespace", metavar="NAME", help="Namespace; default: the context's.", **shared
         ),
-        click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.", **shared),
+        click.option(
+            "-A",
+            "--all-namespaces",
+            is_flag=True,
+            help="All namespaces, whatever -n says; not with a NAME.",
+            **shared,
+        ),
         click.option("--context", metavar="NAME", help="Context of the kubeconfig.", **shared),
         click.option("--kubeconfig", type=file, metavar="FILE", help="Default: KUBECONFIG.", **shared),
     ]
