@@ -53,6 +53,8 @@ def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Fin
     found = list(written_twice(manifests))
     for item in manifests:
         found += of_head(item)
+        if not item.is_object:
+            continue
         if item.is_a("", "Service"):
             found += _of_service(item, files)
         elif item.is_a(GROUP, POLICY_KIND):
