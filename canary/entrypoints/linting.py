@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN
-from canary.adapters.istio.routes import RouteProblem
-from canary.adapters.istio.shared import NAMED_BY
 from canary.adapters.kube.policies import POLICY_KIND, understand
 from canary.adapters.kube.release_codec import GROUP
 from canary.app.planning import plan_of
@@ -20,12 +18,13 @@ from canary.domain.consent import SHARED_WITH, misread_consent
 from canary.domain.errors import InvalidPlan, Problem
 from canary.domain.plan import ServiceKey
 from canary.domain.policy import NOTHING_PROVIDED, Policy, PolicySpec, Provided
-from canary.domain.reference import ENABLED, POLICY, REFERENCE, VIRTUAL_SERVICES
+from canary.domain.reference import ENABLED, POLICY, REFERENCE
 from canary.domain.values import shown
 from canary.domain.wishes import quote, suggestion
 from canary.entrypoints.findings import Finding, Severity, finding
 from canary.entrypoints.linting_heads import of_head, written_twice
-from canary.entrypoints.linting_routes import Surroundings, surroundings_of, surroundings_problems
+from canary.entrypoints.linting_routes import doubts_around
+from canary.entrypoints.linting_surroundings import Surroundings, surroundings_of
 from canary.entrypoints.manifests import Manifest
 
 __all__ = ["Installation", "lint"]
@@ -54,6 +53,8 @@ def lint(manifests: Sequence[Manifest], installation: Installation) -> tuple[Fin
     found = list(written_twice(manifests))
     for item in manifests:
         found += of_head(item)
+        if not item.is_object:
+            continue
         if item.is_a("", "Service"):
             found += _of_service(item, files)
         elif item.is_a(GROUP, POLICY_KIND):
@@ -122,20 +123,9 @@ def _of_wishes(item: Manifest, service: AnnotatedService, files: _Files) -> Iter
     elif plan is not None:
         yield from _by_our_own_defaults(item, service, files)
         yield from _of_place(item, files.installation.namespaces)
-        for problem in surroundings_problems(files.surroundings, service.key, plan):
-            file, line = _place_of(problem, item, files)
-            yield Finding(file, line, Severity.WARNING, str(item), str(problem))
-
-
-def _place_of(problem: Problem, service: Manifest, files: _Files) -> tuple[str, int]:
-    """File and line of a problem with what is around a service: of the route where it is one's."""
-    if isinstance(problem, RouteProblem):
-        item = files.surroundings.manifest_of(problem.home)
-        route = () if problem.index is None else ("spec", "http", problem.index)
-        return item.file, item.line(*(route or ("metadata", "name")))
-    if problem.where == NAMED_BY:
-        return service.file, service.line_of_annotation(VIRTUAL_SERVICES.key)
-    return service.file, service.line("metadata", "name")
+        for doubt in doubts_around(item, plan, files.surroundings):
+            place = doubt.item
+            yield Finding(place.file, doubt.line, Severity.WARNING, str(item), str(doubt.problem))
 
 
 def _by_our_own_defaults(item: Manifest, service: AnnotatedService, files: _Files) -> Iterator[Finding]:

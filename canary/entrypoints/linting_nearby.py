@@ -36,6 +36,10 @@ class Nearby:
         found = {position for host in hosts for position in self.by_host.get(host, ())}
         return [self.all[position] for position in sorted(found.union(self.anywhere))]
 
+    def is_selected(self, labels: Labels) -> bool:
+        """Whether a Service of the namespace selects pods with ``labels``."""
+        return any(True for _ in self._selecting(labels))
+
     def _selecting(self, labels: Labels | None) -> Iterator[str]:
         for label in (labels or {}).items():
             for host, selector in self.selectors.get(label, ()):

@@ -1,146 +1,156 @@
 """Linting what is around a service: its two workloads, and the routes to both, as far as files show them.
 
-By the controller's own eyes for routes. The cluster may hold more than the files do, so all of it is doubt.
+By the controller's own eyes for routes. The cluster may hold more than the files do, so all of it is doubt,
+and where the files have too little to tell nothing is said: many lint one file of several.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-import msgspec
-
-from canary.adapters.decoding import convert
-from canary.adapters.istio.destination_rules import Neighbourhood, Pair, neighbourhood_of
+from canary.adapters.istio.destination_rules import Labels, Pair
 from canary.adapters.istio.hosts import service_host
-from canary.adapters.istio.objects import Deployment, DestinationRule, Home, Service, VirtualService
-from canary.adapters.istio.routes import RouteFinder
-from canary.adapters.istio.shared import not_shared
+from canary.adapters.istio.objects import Home
+from canary.adapters.istio.routes import RouteFinder, RouteProblem
+from canary.adapters.istio.shared import NAMED_BY, not_shared
 from canary.domain.consent import shared_with
 from canary.domain.errors import Problem
 from canary.domain.plan import Plan, ServiceKey
-from canary.entrypoints.linting_nearby import Nearby, nearby_of
-from canary.entrypoints.manifests import ISTIO, Manifest
+from canary.domain.reference import VIRTUAL_SERVICES
+from canary.entrypoints.linting_surroundings import Place, Surroundings
+from canary.entrypoints.manifests import Manifest
 
-__all__ = ["Surroundings", "surroundings_of", "surroundings_problems"]
+__all__ = ["Doubt", "doubts_around"]
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What the files have in one namespace."""
-
-    workloads: Mapping[str, Mapping[str, str]]
-    """By name of the Deployment: the labels of its pods."""
-    neighbourhood: Neighbourhood
-    nearby: Nearby
+MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What stands around services, understood once for all of them."""
+class Doubt:
+    """What may be wrong around a service, and where that stands: an object and the line of a part of it."""
 
-    cluster_domain: str
-    places: Mapping[str, _Place]
-    """By namespace."""
-    virtual_services: Mapping[Home, tuple[Manifest, VirtualService]]
-
-    def manifest_of(self, home: Home) -> Manifest:
-        """The object that a route was found in."""
-        return self.virtual_services[home][0]
+    problem: Problem
+    item: Manifest
+    line: int
 
 
-def surroundings_of(manifests: Iterable[Manifest], cluster_domain: str) -> Surroundings:
-    """Understand what stands around services; of two objects of one name the later counts."""
-    by_namespace: dict[str, dict[tuple[str, str, str], Manifest]] = {}
-    for item in manifests:
-        own = by_namespace.setdefault(item.namespace, {})
-        own[item.group, item.kind, item.name] = item
-    virtual_services = {
-        found.home: (item, found)
-        for own in by_namespace.values()
-        for item, found in _all(own.values(), ISTIO, VirtualService)
-    }
-    places = {
-        namespace: _place(namespace, tuple(own.values()), cluster_domain)
-        for namespace, own in by_namespace.items()
-    }
-    return Surroundings(cluster_domain, places, virtual_services)
+def doubts_around(service: Manifest, plan: Plan, surroundings: Surroundings) -> Iterator[Doubt]:
+    """Yield what would keep the service's traffic from being shifted, were the files all that there is.
 
-
-def _place(namespace: str, own: Sequence[Manifest], cluster_domain: str) -> _Place:
-    services = [found for _, found in _all(own, "", Service)]
-    rules = [found for _, found in _all(own, ISTIO, DestinationRule)]
-    workloads = {
-        found.metadata.name: found.spec.template.metadata.labels for _, found in _all(own, "apps", Deployment)
-    }
-    virtual_services = [found for _, found in _all(own, ISTIO, VirtualService)]
-    neighbourhood = neighbourhood_of(namespace, services, rules, cluster_domain)
-    return _Place(workloads, neighbourhood, nearby_of(virtual_services, neighbourhood, cluster_domain))
-
-
-def surroundings_problems(surroundings: Surroundings, key: ServiceKey, plan: Plan) -> tuple[Problem, ...]:
-    """Return what would keep the service's traffic from being shifted, were the files all that there is.
-
-    Without any Deployment in its namespace nothing is said, and without both workloads and a VirtualService
-    nothing of routes.
+    Of workloads only what is wrong with them, where anything is: routes are found by their pods.
     """
-    place = surroundings.places[key.namespace]
-    if missing := tuple(_missing_workloads(place.workloads, plan)) if place.workloads else ():
-        return missing
-    if not place.workloads or not place.nearby.all:
+    place = surroundings.places[service.namespace]
+    wrong = [*_missing(service, plan, surroundings), *_misrouted(service, plan, place, surroundings)]
+    if wrong:
+        yield from wrong
+        return
+    stable, canary = place.workloads.get(plan.stable), place.workloads.get(plan.canary)
+    labels = [each.labels for each in (stable, canary) if each is not None and each.labels is not None]
+    if len(labels) == 2:
+        problems = _route_problems(service, plan, surroundings, labels)
+    elif stable is None and canary is None and _is_unrouted(service, plan, surroundings):
+        problems = _route_problems(service, plan, surroundings, (None, None))
+    else:
+        return
+    for problem in problems:
+        item, line = _place_of(problem, service, surroundings)
+        yield Doubt(problem, item, line)
+
+
+def _place_of(problem: Problem, service: Manifest, surroundings: Surroundings) -> tuple[Manifest, int]:
+    """Object and line of a problem with routes: of the route where it is one's."""
+    if isinstance(problem, RouteProblem):
+        item = surroundings.manifest_of(problem.home)
+        route = () if problem.index is None else ("spec", "http", problem.index)
+        return item, item.line(*(route or ("metadata", "name")))
+    if problem.where == NAMED_BY:
+        return service, service.line_of_annotation(VIRTUAL_SERVICES.key)
+    return service, service.line("metadata", "name")
+
+
+def _missing(service: Manifest, plan: Plan, surroundings: Surroundings) -> Iterator[Doubt]:
+    """Workloads that are not there, among Deployments, or where another namespace has them."""
+    own = surroundings.places[service.namespace].workloads
+    for name, role in ((plan.stable, "stable"), (plan.canary, "canary")):
+        elsewhere = surroundings.namespaces_of.get(name, ())
+        if name in own or not (own or elsewhere):
+            continue
+        found = f"no Deployment {name} in namespace {service.namespace}"
+        if elsewhere:
+            have = f"there is one in {_some(elsewhere)}: write its namespace"
+        else:
+            have = f"the files have the Deployments {_some(sorted(own))}: add it"
+        problem = Problem(f"the {role} workload", found, f"{have}, or name another in canaryctl.dev/{role}")
+        yield Doubt(problem, service, service.line("metadata", "name"))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _misrouted(service: Manifest, plan: Plan, place: Place, surroundings: Surroundings) -> Iterator[Doubt]:
+    """Workloads whose pods no Service selects, unless routes lead to Services that the files do not have."""
+    selector = place.neighbourhood.selectors.get(_host(service.name, service, surroundings))
+    if not selector or place.leads_elsewhere:
+        return
+    for name, role in ((plan.stable, "stable"), (plan.canary, "canary")):
+        workload = place.workloads.get(name)
+        if workload is None or workload.labels is None or place.nearby.is_selected(workload.labels):
+            continue
+        found = f"pods with {_labels(workload.labels)}, which no Service here selects"
+        remedy = (
+            f"give them what Service {service.name} selects, {_labels(selector)}, or lint whichever "
+            "does select them together with this one"
+        )
+        problem = Problem(f"the {role} workload, Deployment {name}", found, remedy)
+        yield Doubt(problem, workload.item, workload.item.line("spec", "template", "metadata", "labels"))
+
+
+def _labels(labels: Labels) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items())) or "no labels"
+
+
+def _is_unrouted(service: Manifest, plan: Plan, surroundings: Surroundings) -> bool:
+    """Whether no VirtualService can lead to the service's workloads, whatever labels their pods may have.
+
+    That is certain where all lead to Services that the files have, and that select by other values of the
+    same labels as this one.
+    """
+    place = surroundings.places[service.namespace]
+    own = place.neighbourhood.selectors.get(_host(service.name, service, surroundings))
+    may_be_elsewhere = place.leads_elsewhere or place.nearby.anywhere or plan.virtual_services
+    if not place.nearby.all or own is None or may_be_elsewhere:
+        return False
+    hosts = (_host(name, service, surroundings) for name in (service.name, plan.stable, plan.canary))
+    if any(host in place.nearby.by_host for host in hosts):
+        return False
+    led_to = (place.neighbourhood.selectors.get(host, {}) for host in place.nearby.by_host)
+    return all(_exclude_each_other(own, selector) for selector in led_to if selector)
+
+
+def _exclude_each_other(one: Labels, other: Labels) -> bool:
+    return any(one.get(label, value) != value for label, value in other.items())
+
+
+def _host(name: str, service: Manifest, surroundings: Surroundings) -> str:
+    return service_host(name, service.namespace, surroundings.cluster_domain)
+
+
+def _route_problems(
+    service: Manifest, plan: Plan, surroundings: Surroundings, labels: Sequence[Labels | None]
+) -> tuple[Problem, ...]:
+    place, key = surroundings.places[service.namespace], ServiceKey(service.namespace, service.name)
+    if not place.nearby.all:
         return ()
     homes = (Home(ref.namespace, ref.virtual_service) for ref in plan.virtual_services if ref.namespace)
     known = surroundings.virtual_services
     elsewhere = [known[home][1] for home in dict.fromkeys(homes) if home in known]
     shared = [item for item in elsewhere if shared_with(item.metadata.annotations, key.namespace)]
-    pair = _pair(key, plan, place.workloads, surroundings.cluster_domain)
-    finder = RouteFinder(
-        key.namespace,
-        pair,
-        place.neighbourhood,
-        plan.virtual_services,
-        surroundings.cluster_domain,
-    )
+    hosts = [_host(name, service, surroundings) for name in (key.name, plan.stable, plan.canary)]
+    pair = Pair(plan.stable, plan.canary, hosts[0], hosts[1], hosts[2], labels[0], labels[1])
+    only, domain = plan.virtual_services, surroundings.cluster_domain
+    finder = RouteFinder(key.namespace, pair, place.neighbourhood, only, domain)
     withheld = tuple(not_shared(item.home, key.namespace) for item in elsewhere if item not in shared)
     # A plan that names some is told which there are.
     own = place.nearby.all if plan.virtual_services else place.nearby.around(pair)
     return finder.find([*own, *shared], withheld).problems
-
-
-def _pair(
-    key: ServiceKey, plan: Plan, workloads: Mapping[str, Mapping[str, str]], cluster_domain: str
-) -> Pair:
-    return Pair(
-        stable=plan.stable,
-        canary=plan.canary,
-        service_host=service_host(key.name, key.namespace, cluster_domain),
-        stable_host=service_host(plan.stable, key.namespace, cluster_domain),
-        canary_host=service_host(plan.canary, key.namespace, cluster_domain),
-        stable_labels=workloads[plan.stable],
-        canary_labels=workloads[plan.canary],
-    )
-
-
-def _missing_workloads(workloads: Mapping[str, Any], plan: Plan) -> Iterator[Problem]:
-    known = ", ".join(sorted(workloads))
-    for name, role in ((plan.stable, "stable"), (plan.canary, "canary")):
-        if name not in workloads:
-            remedy = (
-                f"the files have the Deployments {known}: add it, or name another in canaryctl.dev/{role}"
-            )
-            yield Problem(f"the {role} workload", f"no Deployment {name}", remedy)
-
-
-def _all(manifests: Iterable[Manifest], group: str, kind: type[T]) -> list[tuple[Manifest, T]]:
-    """Return the well-formed objects of a kind; kubectl tells of the others."""
-    read = ((item, _read(item, kind)) for item in manifests if item.is_a(group, kind.__name__))
-    return [(item, found) for item, found in read if found is not None]
-
-
-def _read(item: Manifest, kind: type[T]) -> T | None:
-    metadata = item.metadata | {"namespace": item.namespace}
-    try:
-        return convert(item.value | {"metadata": metadata}, kind)
-    except msgspec.ValidationError:
-        return None

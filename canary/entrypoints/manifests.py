@@ -85,6 +85,11 @@ class Manifest:
         """What it is, for people: its kind and whose name it has."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.name else self.kind
 
+    @property
+    def is_object(self) -> bool:
+        """Whether it says what it is, as every object of Kubernetes does."""
+        return all(isinstance(self.value.get(part), str) for part in ("apiVersion", "kind"))
+
     def line_of_annotation(self, name: str) -> int:
         """The line of an annotation, or of what would hold it."""
         return self.line("metadata", "annotations", name)

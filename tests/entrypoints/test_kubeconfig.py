@@ -160,6 +160,14 @@ def test_a_server_that_does_not_answer_is_told_with_its_address_and_context(tmp_
     assert line.endswith("; try again, or name the right cluster with --context or --kubeconfig")
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_what_is_empty_is_as_good_as_none(tmp_path: Path, empty: str | None) -> None:
+    cluster = {"certificate-authority": empty, "certificate-authority-data": empty}
+    user = {"client-certificate": empty, "client-key-data": empty, "tokenFile": empty, "token": "sesame"}
+    line = refusal(written(tmp_path / "config", cluster=cluster, user=user))
+    assert "Failed to establish a new connection" in line
+
+
 def test_one_of_several_files_that_is_no_kubeconfig_is_named(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     files = f"{written(tmp_path / 'config')}{os.pathsep}{tmp_path / 'text'}{os.pathsep}{tmp_path / 'missing'}"

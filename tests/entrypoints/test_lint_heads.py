@@ -77,6 +77,13 @@ def test_malformed_values_are_told_in_the_words_of_yaml(text: str, message: str)
     assert not [word for word in ("None", "True", "dict", "{'", "['", "datetime") if word in said]
 
 
+@pytest.mark.parametrize("version", ["apiVersion: v1", "apiVersion: 1", "other: v1"])
+def test_nothing_is_looked_at_in_what_does_not_say_what_it_is(version: str) -> None:
+    said = told((ANNOTATED % "[10, 50]").replace("apiVersion: v1", version))
+    assert len(said) == 1
+    assert ("nothing in it was looked at" in said[0]) == (version != "apiVersion: v1")
+
+
 @pytest.mark.parametrize("text", ["", "---\n---\n", "# nothing but this\n"])
 def test_what_holds_no_object_is_an_error(text: str) -> None:
     result = run("-", text=text)

@@ -118,16 +118,16 @@ def _of_entry(where: str, part: str, entry: _Entry) -> Iterator[Problem]:
         yield Problem(f"{where}: server", found, "write its URL, such as https://HOST:6443")
     for key in _FILES[part]:
         named = value.get(key)
-        # What stands there itself wins.
+        # What stands there itself wins; an empty text is as good as none.
         data = "token" if key == "tokenFile" else f"{key}-data"
-        if named is None or data in value:
+        if not named or value.get(data):
             continue
         # A file is found from where the kubeconfig is.
         if not isinstance(named, str) or not (entry.file.parent / named).is_file():
             found = f"{shown(named)}, where there is no file"
             yield Problem(f"{where}: {key}", found, f"write the path of one, or {data}")
     for key in _DATA[part]:
-        if key in value and not _is_base64(value[key]):
+        if value.get(key) and not _is_base64(value[key]):
             yield Problem(
                 f"{where}: {key}", "what is not base64", "write the file's content as base64 has it"
             )
@@ -135,7 +135,7 @@ def _of_entry(where: str, part: str, entry: _Entry) -> Iterator[Problem]:
     if provider is not None and not (isinstance(provider, dict) and isinstance(provider.get("config"), dict)):
         remedy = "have your provider's tool write a kubeconfig with exec, as kubectl itself needs it"
         yield Problem(f"{where}: auth-provider", "one without config", remedy)
-    if "exec" in value:
+    if value.get("exec") is not None:
         yield from _of_plugin(f"{where}: exec", entry.file.parent, value["exec"])
 
 
