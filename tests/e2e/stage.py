@@ -170,6 +170,12 @@ class Stage:
         self.wait(finished, f"release {releases} to end", seconds)
         return self.newest()
 
+    def release(self, version: str, behaviour: str = "", seconds: float = 60.0) -> Release:
+        """Deploy a version to the canary, and wait until the release of it has ended."""
+        known = len(self.releases())
+        self.push(version, behaviour)
+        return self.wait_until_finished(known + 1, seconds)
+
     def _note_weight(self) -> None:
         try:
             percent = self.percent()

@@ -6,14 +6,14 @@ the policy.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from canary.domain.release import Phase, Release
+from canary.domain.release import Phase
 from canary.domain.verdict import Reason
 from canary.sandbox.showcase import SERVICE
-from tests.e2e.stage import NAMESPACE, Stage, create, stage
+from tests.e2e.own_metrics import stage_of_templates
+from tests.e2e.stage import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -24,37 +24,19 @@ plans:
       total: {metric: orders_total}
       bad: {metric: orders_total, where: {result: [failed]}}
 """
-POLICY = {
-    "apiVersion": "canaryctl.dev/v1alpha1",
-    "kind": "ReleasePolicy",
-    "metadata": {"namespace": NAMESPACE, "name": "standard"},
-    "spec": {"objectives": [{"name": "orders", "template": "failed-orders", "maxBad": "1%"}]},
-}
+OBJECTIVE = {"name": "orders", "template": "failed-orders", "maxBad": "1%"}
 
 
 @pytest.fixture(scope="module")
 def rested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    settings: Path = tmp_path_factory.mktemp("settings") / "controller.yaml"
-    settings.write_text(SETTINGS)
-    with stage(steps="10@5s,50@2s,100@2s") as made:
-        made.settings = settings
-        create(made.transport, POLICY)
-        made.annotate(policy="standard")
-        made.start_controller()
+    with stage_of_templates(tmp_path_factory.mktemp("settings"), SETTINGS, {"standard": OBJECTIVE}) as made:
         yield made
-
-
-def release_of(made: Stage, version: str, behaviour: str = "") -> Release:
-    """Push a version and see how its release ends."""
-    known = len(made.releases())
-    made.push(version, behaviour)
-    return made.wait_until_finished(known + 1, seconds=90)
 
 
 def test_canary_whose_orders_fail_behind_good_answers_is_rolled_back_and_the_verdict_names_them(
     rested: Stage,
 ) -> None:
-    release = release_of(rested, "v2", "failed-orders=40%")
+    release = rested.release("v2", "failed-orders=40%", seconds=90)
     assert release.phase is Phase.ROLLED_BACK
     # Either test may be the first to have seen enough.
     assert release.reason in {Reason.OBJECTIVE_BREACHED, Reason.WORSE_THAN_STABLE}
@@ -70,7 +52,7 @@ def test_canary_whose_orders_fail_behind_good_answers_is_rolled_back_and_the_ver
 
 
 def test_canary_whose_orders_go_well_is_promoted_after_enough_of_them_were_counted(rested: Stage) -> None:
-    release = release_of(rested, "v3")
+    release = rested.release("v3", seconds=90)
     assert release.phase is Phase.SUCCEEDED, release.message
     counted = release.evidence.release_counts["orders"]
     assert counted.canary.requests >= 20 * len(release.plan.steps)

@@ -4,14 +4,14 @@ All the way, as for counters: a template in the settings, a policy that names it
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from canary.domain.release import Phase, Release
+from canary.domain.release import Phase
 from canary.domain.verdict import Reason
 from canary.sandbox.showcase import SERVICE
-from tests.e2e.stage import NAMESPACE, Stage, create, stage
+from tests.e2e.own_metrics import stage_of_templates
+from tests.e2e.stage import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -24,41 +24,19 @@ plans:
       gauge: {metric: orders_wating}
 """
 BOUND = {"name": "waiting", "template": "waiting-orders", "atMost": 20, "failures": 1, "every": "1s"}
-
-
-def policy(name: str, **bound: object) -> dict[str, object]:
-    return {
-        "apiVersion": "canaryctl.dev/v1alpha1",
-        "kind": "ReleasePolicy",
-        "metadata": {"namespace": NAMESPACE, "name": name},
-        "spec": {"objectives": [{**BOUND, **bound}]},
-    }
+POLICIES = {"watched": BOUND, "blind": {**BOUND, "template": "misspelt"}}
 
 
 @pytest.fixture(scope="module")
 def rested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    settings: Path = tmp_path_factory.mktemp("settings") / "controller.yaml"
-    settings.write_text(SETTINGS)
-    with stage(steps="10@5s,50@2s,100@2s") as made:
-        made.settings = settings
-        create(made.transport, policy("watched"))
-        create(made.transport, policy("blind", template="misspelt"))
-        made.annotate(policy="watched")
-        made.start_controller()
+    with stage_of_templates(tmp_path_factory.mktemp("settings"), SETTINGS, POLICIES) as made:
         yield made
-
-
-def release_of(made: Stage, version: str, behaviour: str = "") -> Release:
-    """Push a version and see how its release ends."""
-    known = len(made.releases())
-    made.push(version, behaviour)
-    return made.wait_until_finished(known + 1, seconds=90)
 
 
 def test_canary_whose_queue_grows_behind_good_answers_is_rolled_back_by_the_threshold_rule(
     rested: Stage,
 ) -> None:
-    release = release_of(rested, "v2", "waiting-orders=100%")
+    release = rested.release("v2", "waiting-orders=100%", seconds=90)
     assert (release.phase, release.reason) == (Phase.ROLLED_BACK, Reason.THRESHOLD_BREACHED), release.message
     assert release.message.startswith("FAIL waiting: ")
     assert "more than the 20 that are allowed, in 2 of " in release.message
@@ -71,7 +49,7 @@ def test_canary_whose_queue_grows_behind_good_answers_is_rolled_back_by_the_thre
 def test_canary_whose_queue_stays_empty_is_promoted_with_a_good_check_at_its_last_step(
     rested: Stage,
 ) -> None:
-    release = release_of(rested, "v3")
+    release = rested.release("v3", seconds=90)
     assert release.phase is Phase.SUCCEEDED, release.message
     checks = release.evidence.step_checks["waiting"]
     assert (checks.failed, checks.canary) == (0, 0.0)

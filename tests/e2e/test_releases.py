@@ -74,9 +74,7 @@ def test_retry_by_kubectl_tries_the_same_revision_again(rested: Stage) -> None:
 
 
 def test_canary_whose_pods_crash_is_rolled_back_although_it_answers_nothing(rested: Stage) -> None:
-    known = len(rested.releases())
-    rested.push("v5", "crash-after=4s")
-    release = rested.wait_until_finished(known + 1)
+    release = rested.release("v5", "crash-after=4s")
     assert release.phase is Phase.ROLLED_BACK
     assert release.reason in {
         Reason.CANARY_FAILING,
@@ -88,9 +86,7 @@ def test_canary_whose_pods_crash_is_rolled_back_although_it_answers_nothing(rest
 
 
 def test_canary_that_only_fails_is_found_within_a_few_requests(rested: Stage) -> None:
-    known = len(rested.releases())
-    rested.push("v6", "errors=100%")
-    release = rested.wait_until_finished(known + 1)
+    release = rested.release("v6", "errors=100%")
     assert release.phase is Phase.ROLLED_BACK
     assert rested.weights == [0, 10, 0]
 
