@@ -22,7 +22,7 @@ from canary.domain.hypotheses import (
     is_muted,
     planned_tests,
 )
-from canary.domain.measurement import NOTHING, ArmCounts, Measurement, NoData
+from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, NoData
 from canary.domain.plan import UNATTRIBUTED, Plan
 from canary.domain.sequential import fold_alarm, fold_window, fresh_state
 from canary.domain.verdict import Finding, Outcome, Reason, Verdict
@@ -161,10 +161,8 @@ def with_history(evidence: Evidence, history: Sequence[Measurement] | None, plan
     before: dict[str, tuple[Block, ...]] = {}
     for measurement in history:
         before = _learned(before, measurement, plan)
-        if measurement.unattributed.requests:
-            # Learned from the past alone: once the canary has traffic, these may be its own.
-            blocks = before.get(UNATTRIBUTED, dispersion.nothing_learned())
-            before[UNATTRIBUTED] = dispersion.learn(blocks, measurement.window, measurement.unattributed, ())
+        # Learned from the past alone: once the canary has traffic, these may be its own.
+        _learn(before, UNATTRIBUTED, measurement, measurement.unattributed)
     known = dict(evidence.dispersion)
     return replace(
         evidence,
@@ -179,12 +177,18 @@ def _learned(
     """What stable's bad requests in one more window teach of how they come."""
     learned = dict(known)
     for name in (item.name for item in plan.objectives):
-        counts = measurement.counts.get(name)
-        if counts is not None and counts.stable.requests:
-            blocks = learned.get(name, dispersion.nothing_learned())
-            parts = measurement.stable_parts.get(name, ())
-            learned[name] = dispersion.learn(blocks, measurement.window, counts.stable, parts)
+        _learn(learned, name, measurement, measurement.counts.get(name, ArmCounts()).stable)
     return learned
+
+
+def _learn(
+    learned: dict[str, tuple[Block, ...]], subject: str, measurement: Measurement, seen: Counts
+) -> None:
+    """Add to what is known of a subject, in place, what a window holds of it, if anything."""
+    if seen.requests:
+        blocks = learned.get(subject, dispersion.nothing_learned())
+        parts = measurement.stable_parts.get(subject, ())
+        learned[subject] = dispersion.learn(blocks, measurement.window, seen, parts)
 
 
 def _added(totals: Mapping[str, ArmCounts], more: Mapping[str, ArmCounts]) -> dict[str, ArmCounts]:
@@ -234,7 +238,8 @@ def judge(
     weighed = weigh(evidence, plan, window_seconds)
     findings = tuple(find(evidence, objective, weighed, plan) for objective in plan.objectives)
     deciding = tuple(finding for finding in findings if not finding.dry_run)
-    checked = threshold.checked(evidence, plan.deciding)
+    deciding_plan = plan.deciding
+    checked = threshold.checked(evidence, deciding_plan)
     conviction = convict(evidence, plan, weighed, deciding)
     broken = threshold.broken(checked)
     if conviction is not None:
@@ -243,7 +248,7 @@ def judge(
         sentence = threshold_sentences.breached(broken, broken.checks)
         answer = _Answer(Outcome.FAIL, Reason.THRESHOLD_BREACHED, sentence, broken.threshold.name)
     else:
-        progress = sentences.Progress(plan.deciding, step_index, evidence.evaluated_until - step_since)
+        progress = sentences.Progress(deciding_plan, step_index, evidence.evaluated_until - step_since)
         # A step that has just begun is not blamed for the silence before it.
         silence = now - max(evidence.evaluated_until, step_since)
         stale = silence - max(STALE_SECONDS, STALE_WINDOWS * window_seconds)

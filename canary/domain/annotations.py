@@ -175,7 +175,7 @@ def parse_plan(
         # Without its policy a plan would silently mean defaults.
         missing = policy or Unavailable(f"{quote(str(named))}, which was not looked up", "try again")
         reader.problems.append(Problem(known.POLICY.key, missing.found, missing.remedy))
-    if not problems and not (named is not None and not isinstance(policy, Policy)):
+    elif not problems:
         problems = _unknown_objectives(plan, reader)
     problems = [*reader.problems, *problems, *_contradictions(plan, reader, provided)]
     if problems:

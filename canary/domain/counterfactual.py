@@ -12,7 +12,7 @@ from typing import Final
 from canary.domain.evidence import Evidence
 from canary.domain.hypotheses import Doubt, PlannedTest, dispersion_for, planned_tests
 from canary.domain.measurement import ArmCounts
-from canary.domain.plan import UNATTRIBUTED, Plan
+from canary.domain.plan import Plan
 from canary.domain.sequential import Dispersion, Hypothesis, bet, log_factor, log_sum_exp
 
 __all__ = ["Limits", "limits_of"]
@@ -27,8 +27,7 @@ class Limits:
     """From which bound and tolerance on an objective's counts do not convict by themselves."""
 
     bound: float | None
-    """A fraction; 0 when no bound is too strict for them. None when none is wide enough, or nothing was
-    counted."""
+    """A fraction; 0 when no bound is too strict for them, None when none is wide enough."""
     tolerance: float | None
     """Times stable's share; None when none is wide enough, such as beside a stable without a bad request."""
 
@@ -37,7 +36,7 @@ def limits_of(evidence: Evidence, plan: Plan, window_seconds: float) -> dict[str
     """Return the limits of each objective of which something was counted."""
     by_doubt = {(test.subject, test.doubt): test for test in planned_tests(plan, window_seconds)}
     found = {}
-    for name in (item.name for item in plan.objectives if item.name != UNATTRIBUTED):
+    for name in (item.name for item in plan.objectives):
         counts = evidence.release_counts.get(name, ArmCounts())
         if counts.canary.requests:
             dispersion = dispersion_for(name, evidence)

@@ -67,7 +67,7 @@ class PlannedTest:
     """An objective's name, or ``unattributed``."""
     doubt: Doubt
     weight: float
-    """Its share of the capital; 0 when it cannot convict."""
+    """Its share of the capital; 0 for stable's alarm, and on a dry run as if it decided."""
     test: SequentialTest
     decides: bool = True
     """Whether it may convict: not stable's alarm, nor what is on a dry run."""
@@ -125,8 +125,8 @@ def _tests(
 
 def _error_objective(plan: Plan) -> Objective | None:
     """By whose bound requests are judged that reached no workload; None when none decides."""
-    deciding = plan.deciding.objectives
-    return next((item for item in deciding if item.kind is ObjectiveKind.ERRORS), None)
+    errors = (item for item in plan.objectives if item.kind is ObjectiveKind.ERRORS)
+    return next((item for item in errors if item.name not in plan.dry_run), None)
 
 
 def counts_for(planned: PlannedTest, measurement: Measurement) -> ArmCounts | None:

@@ -7,7 +7,7 @@ from canary.domain.record import Record
 from canary.domain.release import Release
 from canary.domain.sentences import percent
 from canary.domain.verdict import Finding
-from canary.entrypoints.rendering import moment, table
+from canary.entrypoints.rendering import marked, moment, table
 
 __all__ = ["decisions_in_words"]
 
@@ -46,7 +46,7 @@ def _numbers(finding: Finding | None, record: Record) -> tuple[str, ...]:
         finding.objective,
         f"{finding.canary.bad} of {finding.canary.requests}",
         f"{finding.stable.bad} of {finding.stable.requests}",
-        percent(finding.max_bad_ratio) + (", dry run" if finding.dry_run else ""),
+        marked(percent(finding.max_bad_ratio), dry_run=finding.dry_run),
         _limits(record.limits.get(finding.objective)),
     )
 

@@ -19,7 +19,7 @@ from canary.domain.sentences import percent
 from canary.entrypoints.decisions_view import decisions_in_words
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
 from canary.entrypoints.plan_view import plan_in_words
-from canary.entrypoints.rendering import duration, moment, printable, table
+from canary.entrypoints.rendering import duration, marked, moment, printable, table
 from canary.entrypoints.threshold_view import THRESHOLD_HEADER, threshold_rows
 
 __all__ = [
@@ -183,7 +183,7 @@ def _objectives(explanation: Explanation) -> str:
                 counters.get(item.name, item.subject),
                 str(item.canary),
                 str(item.stable),
-                percent(item.max_bad_ratio) + (", dry run" if item.dry_run else ""),
+                marked(percent(item.max_bad_ratio), dry_run=item.dry_run),
                 f"{item.dispersion:.1f}",
             )
         )

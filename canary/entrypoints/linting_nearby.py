@@ -41,9 +41,10 @@ class Nearby:
         return any(True for _ in self._selecting(labels))
 
     def _selecting(self, labels: Labels | None) -> Iterator[str]:
-        for label in (labels or {}).items():
+        required = (labels or {}).items()
+        for label in required:
             for host, selector in self.selectors.get(label, ()):
-                if labels is not None and selector.items() <= labels.items():
+                if selector.items() <= required:
                     yield host
 
 

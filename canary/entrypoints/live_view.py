@@ -17,7 +17,7 @@ from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.sentences import percent, subject_of
 from canary.domain.verdict import Finding, Interval, Outcome
 from canary.entrypoints.outlook import Outlook, outlook
-from canary.entrypoints.rendering import duration, printable
+from canary.entrypoints.rendering import duration, marked, printable
 from canary.entrypoints.threshold_view import ThresholdView, threshold_views
 
 __all__ = [
@@ -100,7 +100,7 @@ class ObjectiveView:
     @property
     def allowed(self) -> str:
         """The bound in words: ``at most 1.0 %``."""
-        return f"at most {percent(self.max_bad_ratio)}" + (", dry run" if self.dry_run else "")
+        return marked(f"at most {percent(self.max_bad_ratio)}", dry_run=self.dry_run)
 
     @property
     def is_over(self) -> bool:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-__all__ = ["duration", "last_known", "moment", "printable", "shortened", "table"]
+__all__ = ["duration", "last_known", "marked", "moment", "printable", "shortened", "table"]
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -27,6 +27,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     )
+
+
+def marked(allowed: str, *, dry_run: bool) -> str:
+    """Return what is allowed, marked where it is on a dry run: exceeding it has no effect."""
+    return f"{allowed}, dry run" if dry_run else allowed
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from canary.domain.plan import Side
 from canary.domain.release import Release
 from canary.domain.threshold import checked
 from canary.domain.threshold_sentences import RULE, allowance, bound_in_words, number, tally
+from canary.entrypoints.rendering import marked
 
 __all__ = ["THRESHOLD_HEADER", "ThresholdView", "threshold_rows", "threshold_views"]
 
@@ -47,7 +48,7 @@ class ThresholdView:
 
 def threshold_views(release: Release) -> tuple[ThresholdView, ...]:
     """Return a view of each objective by the threshold rule."""
-    views = []
+    views, dry_run = [], release.plan.dry_run
     for item in checked(release.evidence, release.plan):
         threshold, checks = item.threshold, item.checks
         found = "no check yet" if checks is None else tally(checks)
@@ -62,8 +63,7 @@ def threshold_views(release: Release) -> tuple[ThresholdView, ...]:
                 stable=checks.stable if checks is not None else None,
                 taken=checks.taken if checks is not None else 0,
                 failed=checks.failed if checks is not None else 0,
-                checks=f"{found}, {allowance(threshold)}"
-                + (", dry run" if threshold.name in release.plan.dry_run else ""),
+                checks=marked(f"{found}, {allowance(threshold)}", dry_run=threshold.name in dry_run),
                 is_over=checks is not None and not threshold.holds(checks.canary),
             )
         )
