@@ -23,13 +23,16 @@ def definitions() -> list[Json]:
 
 
 def one_version_earlier() -> list[Json]:
-    """All that there are, as they were; what there was none of, as it is."""
-    earlier = ((EARLIER / path.name, path) for path in sorted(OURS.glob("*.yaml")))
-    return [_load(kept if kept.exists() else path) for kept, path in earlier]
+    """All that there are, as they were."""
+    return [_load(EARLIER / path.name) for path in sorted(OURS.glob("*.yaml"))]
 
 
 def one_version_later() -> list[Json]:
-    """All that there are, with a column and, in every part of spec and status, an optional field more."""
+    """All that there are, with a column and, in every part of spec and status, an optional field more.
+
+    In a release's spec the server fills it in. In a policy it does not: those are people's, and what they did
+    not write no version puts there.
+    """
     return [_later(definition) for definition in definitions()]
 
 
@@ -46,7 +49,8 @@ def _later(definition: Json) -> Json:
         parts = version["schema"]["openAPIV3Schema"]["properties"]
         for part in {"spec", "status"} & parts.keys():
             _add_fields(parts[part])
-        parts["spec"]["properties"][LATER]["default"] = "from the server"
+        if definition["spec"]["names"]["kind"] == "Release":
+            parts["spec"]["properties"][LATER]["default"] = "from the server"
     return later
 
 

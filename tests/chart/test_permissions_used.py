@@ -24,9 +24,9 @@ from tests.chart.permissions import NAMED, asked_for, granted_by, wherever
 from tests.chart.rendering import NAMESPACE as HOME
 from tests.chart.rendering import render, settings_of
 from tests.controllers import controller_as, user_agent
-from tests.e2e.gateway import GATEWAYS, share_a_gateway
 from tests.e2e.stage import NAMESPACE, Stage, create, stage
 from tests.grounds import Ground, NewGround
+from tests.scenarios.edge import install_gateway, named
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -34,6 +34,7 @@ Json = dict[str, Any]
 
 UNDER_TEST: Final = "under-test"
 USER_AGENT: Final = user_agent(UNDER_TEST)
+GATEWAYS: Final = "istio-ingress"
 POLICY: Final = {
     "apiVersion": "canaryctl.dev/v1alpha1",
     "kind": "ReleasePolicy",
@@ -62,7 +63,8 @@ def run(control_plane: NewGround, tmp_path_factory: pytest.TempPathFactory) -> I
                 records.append(record)
 
         made.api.seam.after_effect = witness
-        share_a_gateway(made)
+        install_gateway(made.transport, GATEWAYS, NAMESPACE, shared_with=NAMESPACE)
+        made.annotate(virtual_services=named(GATEWAYS))
         objects, controller = start_controller(made, ground, tmp_path_factory.mktemp("etc"))
         live_through(made, controller, records)
         # Ended as a kubelet would, so that it gives the lease up.

@@ -108,12 +108,20 @@ def test_every_second_write_of_each_kind_fails_and_no_step_is_left_out_or_taken_
     assert set(hit) >= WRITES_OF_A_RELEASE
 
 
-@pytest.mark.parametrize("status", [0, 503], ids=["lost", "unavailable"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(0), id="lost"),
+        pytest.param(Fault(500), id="internal-error"),
+        pytest.param(Fault(503), id="unavailable"),
+        pytest.param(Fault(429), id="too-many-requests"),
+    ],
+)
 def test_every_second_request_reads_and_watches_included_fails_and_a_bad_canary_is_rolled_back(
-    shop: Shop, status: int
+    shop: Shop, fault: Fault
 ) -> None:
     shop.open("10@10s,50@10s")
-    with failing(shop, lambda hit: every_second(shop, Fault(status), hit, reads=True)) as hit:
+    with failing(shop, lambda hit: every_second(shop, fault, hit, reads=True)) as hit:
         shop.push("v2", "errors=20%")
         ended = shop.wait_for(Phase.ROLLED_BACK).release
     assert ended.verdict is not None

@@ -6,6 +6,7 @@ import pytest
 
 from canary.adapters.kube.transport import MERGE_PATCH
 from canary.domain.release import Phase
+from canary.sandbox.control_plane import create
 from canary.sandbox.showcase import SERVICE
 from tests.definitions import LATER, one_version_earlier, one_version_later
 from tests.grounds import NewGround
@@ -73,6 +74,41 @@ def test_release_goes_through_among_definitions_of_one_version_earlier(shop: Sho
     shop.wait_for(Phase.SUCCEEDED)
     assert shop.weights_since(version) == EVERY_STEP
     assert (shop.version_of(SERVICE), shop.statuses()) == ("v2", {200})
+
+
+def put_policy(shop: Shop, **spec: object) -> str:
+    """Have the service ask for what a policy says; the policy's path."""
+    metadata = {"name": "standard", "namespace": shop.namespace}
+    kind = {"apiVersion": "canaryctl.dev/v1alpha1", "kind": "ReleasePolicy"}
+    create(shop.transport, {**kind, "metadata": metadata, "spec": spec})
+    shop.annotate(steps=None, policy="standard")
+    return f"/apis/canaryctl.dev/v1alpha1/namespaces/{shop.namespace}/releasepolicies/standard"
+
+
+def test_policy_means_the_same_among_definitions_of_one_version_earlier(shop: Shop) -> None:
+    shop.open(STEPS)
+    version = version_now(shop)
+    put_policy(shop, steps=[{"weight": 25, "bake": "2s"}], dryRun=["latency"])
+    shop.push("v2")
+    ended = shop.wait_for(Phase.SUCCEEDED).release
+    assert shop.weights_since(version) == [(75, 25), (100, 0)]
+    assert ended.plan.dry_run == {"latency"}
+
+
+def test_what_only_a_later_version_knows_of_a_policy_is_named_and_nothing_begins_until_it_is_gone(
+    shop: Shop,
+) -> None:
+    """Guessing what it means would be worse: a bound that is not known is a bound that is not kept."""
+    for definition in one_version_later():
+        replace(shop, definition)
+    shop.open(STEPS)
+    path = put_policy(shop, steps=[{"weight": 25, "bake": "2s"}], **{LATER: "by hand"})
+    shop.wait_for_event("InvalidPlan", LATER)
+    shop.push("v2")
+    shop.wait_for_requests(300)
+    assert (shop.count(), shop.weights()) == (0, (100, 0))
+    shop.patch(path, {"spec": {LATER: None}}, MERGE_PATCH)
+    shop.wait_for(Phase.SUCCEEDED)
 
 
 def test_release_goes_through_though_definitions_of_one_version_later_come_on_its_way(shop: Shop) -> None:
