@@ -16,7 +16,6 @@ from canary.domain.dispersion import Block
 from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.hypotheses import (
     Doubt,
-    counts_for,
     dispersion_for,
     in_shared_trouble,
     is_muted,
@@ -96,11 +95,10 @@ def fold(
     window = measurement.window
     if window.end <= window.start or window.start < evidence.evaluated_until - GRID_TOLERANCE_SECONDS:
         return evidence
-    wanted = {item.name for item in plan.objectives}
+    wanted = {item.name: item for item in plan.objectives}
     counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
     # Events of a template are no requests: a canary that works off a queue may be getting none.
-    requests = {item.name for item in plan.objectives if item.counts_requests}
-    heard = any(counts.canary.requests for name, counts in counted.items() if name in requests)
+    heard = any(counts.canary.requests and wanted[name].counts_requests for name, counts in counted.items())
     in_step = window.start >= step_since - GRID_TOLERANCE_SECONDS
     return replace(
         evidence,
@@ -130,24 +128,20 @@ def fold(
 def _bet(
     evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
 ) -> dict[str, MixtureState]:
-    tests = dict(evidence.tests)
-    subjects = (UNATTRIBUTED, *(item.name for item in plan.objectives))
-    known = {subject: dispersion_for(subject, evidence) for subject in subjects}
+    # By what was known before this window: whether a bet is made, and which, must not depend on its outcome.
+    before, tests = evidence.tests, dict(evidence.tests)
+    counted = {**measurement.counts, UNATTRIBUTED: ArmCounts(canary=measurement.unattributed)}
+    known = {subject: dispersion_for(subject, evidence) for subject in counted}
     for planned in planned_tests(plan, window_seconds):
-        counts = counts_for(planned, measurement)
+        counts = counted.get(planned.subject)
         if counts is None:
             continue
-        state = tests.get(planned.name)
+        name, test = planned.name, planned.test
+        state = before.get(name)
         if planned.doubt is Doubt.STABLE_HEALTH:
-            tests[planned.name] = fold_alarm(planned.test, state, counts)
-        # By what was known before this window: whether a bet is made must not depend on its outcome.
-        elif not is_muted(planned, evidence.tests):
-            tests[planned.name] = fold_window(
-                planned.test,
-                state or fresh_state(planned.test),
-                counts,
-                known[planned.subject],
-            )
+            tests[name] = fold_alarm(test, state, ArmCounts(canary=counts.stable))
+        elif not is_muted(planned, before):
+            tests[name] = fold_window(test, state or fresh_state(test), counts, known[planned.subject])
     return tests
 
 
@@ -176,8 +170,10 @@ def _learned(
 ) -> dict[str, tuple[Block, ...]]:
     """What stable's bad requests in one more window teach of how they come."""
     learned = dict(known)
-    for name in (item.name for item in plan.objectives):
-        _learn(learned, name, measurement, measurement.counts.get(name, ArmCounts()).stable)
+    for item in plan.objectives:
+        counts = measurement.counts.get(item.name)
+        if counts is not None:
+            _learn(learned, item.name, measurement, counts.stable)
     return learned
 
 
@@ -186,13 +182,17 @@ def _learn(
 ) -> None:
     """Add to what is known of a subject, in place, what a window holds of it, if anything."""
     if seen.requests:
-        blocks = learned.get(subject, dispersion.nothing_learned())
+        blocks = learned.get(subject) or dispersion.nothing_learned()
         parts = measurement.stable_parts.get(subject, ())
         learned[subject] = dispersion.learn(blocks, measurement.window, seen, parts)
 
 
 def _added(totals: Mapping[str, ArmCounts], more: Mapping[str, ArmCounts]) -> dict[str, ArmCounts]:
-    return {**totals, **{name: totals.get(name, ArmCounts()) + counts for name, counts in more.items()}}
+    added = dict(totals)
+    for name, counts in more.items():
+        before = totals.get(name)
+        added[name] = counts if before is None else before + counts
+    return added
 
 
 @dataclass(frozen=True, slots=True)

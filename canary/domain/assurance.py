@@ -20,10 +20,10 @@ from canary.domain.sequential import (
     Dispersion,
     Hypothesis,
     SequentialTest,
-    bet,
+    bets,
     fold_window,
     log_evidence,
-    log_factor,
+    log_factors,
 )
 
 __all__ = ["Missing", "excess_allowed", "fold_assurance", "log_assured", "missing", "next_weight"]
@@ -122,7 +122,5 @@ def _gain_per_request(test: SequentialTest, counts: ArmCounts, dispersion: Dispe
     """What a request of the canary adds to ln E, by the best of the bets, if things go on as they are."""
     if not counts.canary.requests:
         return 0.0
-    sizes = (bet(theta, test.hypothesis, counts, dispersion) for theta in test.grid)
-    return (
-        max(log_factor(size, test.hypothesis, counts, dispersion) for size in sizes) / counts.canary.requests
-    )
+    sizes = bets(test.grid, test.hypothesis, counts, dispersion)
+    return max(log_factors(sizes, test.hypothesis, counts, dispersion)) / counts.canary.requests

@@ -13,7 +13,7 @@ from canary.domain.evidence import Evidence
 from canary.domain.hypotheses import Doubt, PlannedTest, dispersion_for, planned_tests
 from canary.domain.measurement import ArmCounts
 from canary.domain.plan import Plan
-from canary.domain.sequential import Dispersion, Hypothesis, bet, log_factor, log_sum_exp
+from canary.domain.sequential import Dispersion, Hypothesis, bets, log_factors, log_sum_exp
 
 __all__ = ["Limits", "limits_of"]
 
@@ -73,10 +73,7 @@ def _convicts(
     """Whether the bets of a test would have won enough, had another hypothesis been doubted."""
     most = math.inf if hypothesis.ratio else 1.0 / hypothesis.delta
     grid = [theta for theta in planned.test.grid if theta <= most] or [most]
-    logs = [
-        log_factor(bet(theta, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
-        for theta in grid
-    ]
+    logs = log_factors(bets(grid, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
     log_evidence = log_sum_exp(logs) - math.log(len(logs)) + math.log(planned.weight)
     return log_evidence >= -math.log(plan.false_rollback_budget)
 

@@ -10,6 +10,7 @@ befalls all of them at once cancels out; else one block of time is compared with
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final
 
@@ -94,7 +95,7 @@ def learn(
 
     The shortest block takes windows, the longer ones take whole shortest blocks.
     """
-    shortest, *longer = blocks
+    shortest, longer = blocks[0], blocks[1:]
     index = _index(window.end, BLOCKS_SECONDS[0])
     grown = _with(shortest, index, stable, tuple(parts))
     if shortest.index == index or not shortest.stable.requests:
@@ -124,23 +125,35 @@ def dispersion_of(blocks: Sequence[Block]) -> float:
 
     What was seen of late needs to be more than chance to count: it is held against a prior of independence.
     """
-    ever = ((block.learned, PRIOR_SQUARES) for block in blocks)
-    of_late = ((block.recent, PRIOR_EXPECTED) for block in blocks)
-    return max(
-        1.0,
-        *((seen.squares + prior) / (seen.expected + PRIOR_EXPECTED) for seen, prior in (*ever, *of_late)),
-    )
+    most = 1.0
+    for block in blocks:
+        ever = (block.learned.squares + PRIOR_SQUARES) / (block.learned.expected + PRIOR_EXPECTED)
+        of_late = (block.recent.squares + PRIOR_EXPECTED) / (block.recent.expected + PRIOR_EXPECTED)
+        most = max(most, ever, of_late)
+    return most
 
 
+@lru_cache(maxsize=64)
 def _index(end: float, seconds: float) -> int:
-    """The block in which what ends there belongs; its end is the block's at the latest."""
+    """The block in which what ends there belongs; its end is the block's at the latest.
+
+    The windows of all objectives and releases end at the same times.
+    """
     return -round(grid_floor(-end, seconds) / seconds)
 
 
 def _with(block: Block, index: int, stable: Counts, parts: tuple[Counts, ...]) -> Block:
     """Add to the block that is being filled, or learn from it and begin another."""
     if block.index == index:
-        return replace(block, stable=block.stable + stable, parts=_added(block.parts, parts))
+        # Not by ``replace``: nearly every window of every release comes this way.
+        return Block(
+            index=index,
+            stable=block.stable + stable,
+            parts=_added(block.parts, parts),
+            before=block.before,
+            learned=block.learned,
+            recent=block.recent,
+        )
     told_apart = sum(1 for part in block.parts if part.requests) > 1
     pair = () if block.before is None else (block.before, block.stable)
     found = spread(block.parts if told_apart else pair)
@@ -155,4 +168,6 @@ def _with(block: Block, index: int, stable: Counts, parts: tuple[Counts, ...]) -
 
 
 def _added(some: tuple[Counts, ...], more: tuple[Counts, ...]) -> tuple[Counts, ...]:
-    return tuple(one + other for one, other in zip_longest(some, more, fillvalue=NOTHING))
+    if not more:
+        return some
+    return tuple([one + other for one, other in zip_longest(some, more, fillvalue=NOTHING)])

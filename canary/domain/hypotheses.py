@@ -12,13 +12,13 @@ from functools import lru_cache
 
 from canary.domain.dispersion import UNKNOWN, dispersion_of
 from canary.domain.evidence import Evidence, MixtureState
-from canary.domain.measurement import ArmCounts, Measurement
-from canary.domain.plan import UNATTRIBUTED, Objective, ObjectiveKind, Plan
+from canary.domain.plan import UNATTRIBUTED, ObjectiveKind, Plan
 from canary.domain.sequential import (
     Budget,
     Dispersion,
     SequentialTest,
     comparison_test,
+    is_calm,
     log_evidence,
     objective_test,
 )
@@ -27,7 +27,6 @@ __all__ = [
     "MOST_OF_LOST",
     "Doubt",
     "PlannedTest",
-    "counts_for",
     "dispersion_for",
     "in_shared_trouble",
     "is_muted",
@@ -37,11 +36,11 @@ __all__ = [
     "test_name",
 ]
 
-STABLE_ALARM = 100.0
+LOG_STABLE_ALARM = math.log(100.0)
 """From this alarm on, stable itself breaks the objective: the release waits, and no bound convicts."""
-STABLE_SUSPICION = 1.01
+LOG_STABLE_SUSPICION = math.log(1.01)
 """From this alarm on, stable's latest windows speak against it: only a worse canary breaks a bound."""
-WORSE_EVIDENCE = 10.0
+LOG_WORSE_EVIDENCE = math.log(10.0)
 """The evidence of being worse than stable that dispels such a suspicion."""
 MOST_OF_LOST = 5.0
 """More is not assumed of requests that reach no workload: those that an earlier dead canary lost are in the
@@ -69,15 +68,13 @@ class PlannedTest:
     weight: float
     """Its share of the capital; 0 for stable's alarm, and on a dry run as if it decided."""
     test: SequentialTest
+    name: str
+    """The key of its state in ``Evidence.tests``."""
     decides: bool = True
     """Whether it may convict: not stable's alarm, nor what is on a dry run."""
 
-    @property
-    def name(self) -> str:
-        """The key of its state in ``Evidence.tests``."""
-        return test_name(self.subject, self.doubt)
 
-
+@lru_cache(maxsize=4096)
 def test_name(subject: str, doubt: Doubt) -> str:
     """Return the key under which the state of a test is kept."""
     return f"{subject}/{doubt}"
@@ -85,11 +82,9 @@ def test_name(subject: str, doubt: Doubt) -> str:
 
 def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
     """Return every test of a release under ``plan``."""
-    errors = _error_objective(plan)
     return _tests(
-        tuple((item.name, item.max_bad_ratio) for item in plan.objectives),
+        tuple([(item.name, item.kind, item.max_bad_ratio) for item in plan.objectives]),
         plan.dry_run,
-        errors.max_bad_ratio if errors is not None else None,
         plan.tolerance,
         plan.false_rollback_budget,
         max(2, math.ceil(plan.deadline_seconds / window_seconds)),
@@ -98,50 +93,42 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
 
 @lru_cache(maxsize=4096)
 def _tests(
-    bounds: tuple[tuple[str, float], ...],
+    bounds: tuple[tuple[str, ObjectiveKind, float], ...],
     dry_run: frozenset[str],
-    bound_of_lost: float | None,
     tolerance: float,
     alpha: float,
     horizon_windows: int,
 ) -> tuple[PlannedTest, ...]:
     """They are asked for at every window of every release, and plans are few."""
-    convicting = 2 * sum(name not in dry_run for name, _ in bounds) + (bound_of_lost is not None)
+    deciding = [(kind, bound) for name, kind, bound in bounds if name not in dry_run]
+    # Requests that reached no workload are judged by the bound on errors; by none where none decides.
+    bound_of_lost = next((bound for kind, bound in deciding if kind is ObjectiveKind.ERRORS), None)
+    convicting = 2 * len(deciding) + (bound_of_lost is not None)
     # What is on a dry run is shown as if it decided, too; it takes nothing from what does.
     weight = 1.0 / max(1, convicting)
     budget = Budget(alpha, weight, horizon_windows)
     tests = []
-    for name, bound in bounds:
+    for name, _, bound in bounds:
         against_bound = objective_test(bound, budget)
         decides, against_stable = name not in dry_run, comparison_test(tolerance, budget)
-        tests.append(PlannedTest(name, Doubt.STABLE_HEALTH, 0.0, against_bound, decides=False))
-        tests.append(PlannedTest(name, Doubt.OBJECTIVE, weight, against_bound, decides))
-        tests.append(PlannedTest(name, Doubt.COMPARISON, weight, against_stable, decides))
+        tests.append(_planned(name, Doubt.STABLE_HEALTH, 0.0, against_bound, decides=False))
+        tests.append(_planned(name, Doubt.OBJECTIVE, weight, against_bound, decides=decides))
+        tests.append(_planned(name, Doubt.COMPARISON, weight, against_stable, decides=decides))
     if bound_of_lost is not None:
         never_arrived = objective_test(bound_of_lost, budget)
-        tests.append(PlannedTest(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived))
+        tests.append(_planned(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived, decides=True))
     return tuple(tests)
 
 
-def _error_objective(plan: Plan) -> Objective | None:
-    """By whose bound requests are judged that reached no workload; None when none decides."""
-    errors = (item for item in plan.objectives if item.kind is ObjectiveKind.ERRORS)
-    return next((item for item in errors if item.name not in plan.dry_run), None)
-
-
-def counts_for(planned: PlannedTest, measurement: Measurement) -> ArmCounts | None:
-    """Return what a window holds for a test, the doubted side as ``canary``; None when it was not counted."""
-    if planned.subject == UNATTRIBUTED:
-        return ArmCounts(canary=measurement.unattributed)
-    counts = measurement.counts.get(planned.subject)
-    if counts is not None and planned.doubt is Doubt.STABLE_HEALTH:
-        return ArmCounts(canary=counts.stable)
-    return counts
+def _planned(
+    subject: str, doubt: Doubt, weight: float, test: SequentialTest, *, decides: bool
+) -> PlannedTest:
+    return PlannedTest(subject, doubt, weight, test, test_name(subject, doubt), decides)
 
 
 def in_shared_trouble(states: Mapping[str, MixtureState], objective: str) -> bool:
     """Whether stable itself breaks the objective, so that breaking it is no reason to blame the canary."""
-    return _log_of(states, objective, Doubt.STABLE_HEALTH) >= math.log(STABLE_ALARM)
+    return _log_of(states, objective, Doubt.STABLE_HEALTH) >= LOG_STABLE_ALARM
 
 
 def _may_be_shared(states: Mapping[str, MixtureState], objective: str) -> bool:
@@ -150,10 +137,15 @@ def _may_be_shared(states: Mapping[str, MixtureState], objective: str) -> bool:
     A canary with most of the traffic gathers evidence faster than stable: at 80 % four times as fast. So the
     least suspicion against stable is enough, unless the canary is known to be the worse of the two.
     """
-    if in_shared_trouble(states, objective):
-        return True
-    suspected = _log_of(states, objective, Doubt.STABLE_HEALTH) >= math.log(STABLE_SUSPICION)
-    return suspected and _log_of(states, objective, Doubt.COMPARISON) < math.log(WORSE_EVIDENCE)
+    alarm = states.get(test_name(objective, Doubt.STABLE_HEALTH))
+    # Calm is the rule, and is asked about in every window.
+    if alarm is None or is_calm(alarm):
+        return False
+    suspicion = log_evidence(alarm)
+    return suspicion >= LOG_STABLE_ALARM or (
+        suspicion >= LOG_STABLE_SUSPICION
+        and _log_of(states, objective, Doubt.COMPARISON) < LOG_WORSE_EVIDENCE
+    )
 
 
 def _log_of(states: Mapping[str, MixtureState], subject: str, doubt: Doubt) -> float:

@@ -46,7 +46,10 @@ class Counts:
             raise ValueError(f"{self.bad} bad of {self.requests} requests cannot be")
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.requests + other.requests, self.bad + other.bad)
+        # Many a window adds nothing to an arm, and every sum begins with nothing: that makes no new counts.
+        if not other.requests:
+            return self
+        return Counts(self.requests + other.requests, self.bad + other.bad) if self.requests else other
 
     @property
     def bad_ratio(self) -> float | None:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import add
 from typing import Final
 
 from canary.domain.evidence import MixtureState
@@ -27,12 +28,15 @@ __all__ = [
     "Hypothesis",
     "SequentialTest",
     "bet",
+    "bets",
     "comparison_test",
     "fold_alarm",
     "fold_window",
     "fresh_state",
+    "is_calm",
     "log_evidence",
     "log_factor",
+    "log_factors",
     "log_sum_exp",
     "objective_test",
 ]
@@ -45,7 +49,7 @@ FIRST_STAKE: Final = 0.5
 """The share of the capital that is bet from the first window on; the rest is for faults that start late."""
 LEAST_STABLE_FACTOR: Final = 0.02
 """A bad request of stable never costs a bet more than 98 % of its capital."""
-MOST_ALARM: Final = 1000.0
+LOG_MOST_ALARM: Final = math.log(1000.0)
 """An alarm is kept below this, so that it does not outlast its cause by much."""
 NOTHING_BET: Final = -math.inf
 """The logarithm of no capital."""
@@ -142,30 +146,33 @@ def fold_window(
 ) -> MixtureState:
     """Bet on one window: S_j <- min(e_j, C) * (S_j + pi_t). The result depends on nothing else."""
     stake = min(test.stake(state.windows), state.reserve)
-    capitals, cap = _on_grid(test, state), test.log_cap
+    capitals = _on_grid(test, state)
+    # What _log_add does, without a call for each of the bets: this is where a fold spends its time.
     if stake > 0.0:
-        log_stake = math.log(stake)
-        # What _log_add does, without a call for each of the bets: this is where a fold spends its time.
+        log_stake, exp, log1p = math.log(stake), math.exp, math.log1p
         capitals = [
-            max(capital, log_stake) + math.log1p(math.exp(-abs(capital - log_stake))) for capital in capitals
+            capital + log1p(exp(log_stake - capital))
+            if capital > log_stake
+            else log_stake + log1p(exp(capital - log_stake))
+            for capital in capitals
         ]
-    raised = tuple(
-        capital + (min(cap, factor))
-        for capital, factor in zip(capitals, _factors(test, counts, dispersion), strict=True)
-    )
-    return MixtureState(raised, state.reserve - stake, state.windows + 1)
+    factors, cap = _factors(test, counts, dispersion), test.log_cap
+    if max(factors) > cap:
+        factors = [min(cap, factor) for factor in factors]
+    return MixtureState(tuple(map(add, capitals, factors)), state.reserve - stake, state.windows + 1)
 
 
 def fold_alarm(test: SequentialTest, state: MixtureState | None, counts: ArmCounts) -> MixtureState:
-    """Bet on one window with bounded capital: S_j <- min(e_j * max(S_j, 1), MOST_ALARM).
+    """Bet on one window with bounded capital: S_j <- min(e_j * max(S_j, 1), 1000).
 
     For questions that convict nobody. The alarm rises at once whenever a fault starts and ends soon after it,
     at the price that over a long time its chance of rising without a cause is not bounded.
     """
     capitals = (0.0,) * len(test.grid) if state is None else _on_grid(test, state)
-    most = math.log(MOST_ALARM)
-    factors = _factors(test, counts, INDEPENDENT)
-    raised = tuple(min(max(c, 0.0) + factor, most) for c, factor in zip(capitals, factors, strict=True))
+    at_stake = [max(0.0, capital) for capital in capitals]
+    raised = tuple(map(add, at_stake, _factors(test, counts, INDEPENDENT)))
+    if max(raised) > LOG_MOST_ALARM:
+        raised = tuple([min(capital, LOG_MOST_ALARM) for capital in raised])
     return MixtureState(raised, 0.0, 1 if state is None else state.windows + 1)
 
 
@@ -173,6 +180,11 @@ def log_evidence(state: MixtureState) -> float:
     """Return ln E: the mean capital of the bets plus what has not been bet. At most 0 on average."""
     log_mean = log_sum_exp(state.log_capitals) - math.log(len(state.log_capitals))
     return _log_add(log_mean, math.log(state.reserve) if state.reserve > 0.0 else NOTHING_BET)
+
+
+def is_calm(alarm: MixtureState) -> bool:
+    """Whether no bet of an alarm has gained: then E is at most 1, which is sooner told than E itself."""
+    return max(alarm.log_capitals) <= 0.0
 
 
 def _on_grid(test: SequentialTest, state: MixtureState) -> Sequence[float]:
@@ -185,24 +197,25 @@ def _on_grid(test: SequentialTest, state: MixtureState) -> Sequence[float]:
 
 
 def _factors(test: SequentialTest, counts: ArmCounts, dispersion: Dispersion) -> list[float]:
-    hypothesis, canary = test.hypothesis, counts.canary
+    hypothesis, canary, stable = test.hypothesis, counts.canary, counts.stable
     if hypothesis.ratio > 0.0:
-        if not canary.bad and not counts.stable.bad and not hypothesis.delta:
+        has_bets = canary.requests and stable.requests
+        if not has_bets or not (canary.bad or stable.bad or hypothesis.delta):
             return [0.0] * len(test.grid)
-        return [
-            log_factor(bet(theta, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
-            for theta in test.grid
-        ]
+        return log_factors(bets(test.grid, hypothesis, counts, dispersion), hypothesis, counts, dispersion)
     # Against a bound, bets do not depend on what was counted; the same ones are made window after window.
-    expected = canary.requests * hypothesis.delta
-    return [canary.bad * gain - size * expected for size, gain in _bets(test.grid, dispersion.canary)]
+    sizes, gains = _bets(test.grid, dispersion.canary)
+    bad, expected = canary.bad, canary.requests * hypothesis.delta
+    if not bad:
+        return [-size * expected for size in sizes]
+    return [bad * gain - size * expected for size, gain in zip(sizes, gains, strict=True)]
 
 
 @lru_cache(maxsize=4096)
-def _bets(grid: tuple[float, ...], dispersion: float) -> tuple[tuple[float, float], ...]:
+def _bets(grid: tuple[float, ...], dispersion: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """For each alternative: the bet against a bound, and what one bad request adds to ln e."""
-    sizes = [_wanted(theta, dispersion) for theta in grid]
-    return tuple((size, _log_gain(size, dispersion)) for size in sizes)
+    sizes = _wanted(grid, dispersion)
+    return tuple(sizes), tuple(_log_gains(sizes, dispersion))
 
 
 def bet(
@@ -213,26 +226,32 @@ def bet(
     It depends on how many requests each arm had, never on how many of them were bad. 0 (no bet) when the
     canary, or a stable that is compared with, had no request.
     """
+    return bets((theta,), hypothesis, counts, dispersion)[0]
+
+
+def bets(
+    thetas: Sequence[float], hypothesis: Hypothesis, counts: ArmCounts, dispersion: Dispersion
+) -> list[float]:
+    """Return the ``bet`` on each of several alternatives; what they share is computed once."""
     canary, stable = counts.canary.requests, counts.stable.requests
     if canary == 0 or (hypothesis.ratio > 0.0 and stable == 0):
-        return 0.0
+        return [0.0] * len(thetas)
     if hypothesis.ratio == 0.0:
-        return _wanted(theta, dispersion.canary)
-    share = hypothesis.ratio * canary / (hypothesis.ratio * canary + stable)
-    effective = 1.0 + (theta - 1.0) * (1.0 - share) / (1.0 + share * (theta - 1.0))
-    most = _largest_stable_bet(dispersion.stable) * stable / (hypothesis.ratio * canary)
-    return min(_wanted(effective, dispersion.canary), most)
+        return _wanted(thetas, dispersion.canary)
+    allowed = hypothesis.ratio * canary
+    share = allowed / (allowed + stable)
+    rest = 1.0 - share
+    effective = [1.0 + (theta - 1.0) * rest / (1.0 + share * (theta - 1.0)) for theta in thetas]
+    most = _largest_stable_bet(dispersion.stable) * stable / allowed
+    return [min(most, size) for size in _wanted(effective, dispersion.canary)]
 
 
-def _wanted(theta: float, dispersion: float) -> float:
-    excess = dispersion - 1.0
-    return math.log1p((theta - 1.0) * excess / dispersion) / excess if excess > 0.0 else theta - 1.0
-
-
-def _log_gain(size: float, dispersion: float) -> float:
-    """What one bad request of the canary adds to ln e."""
-    excess = dispersion - 1.0
-    return math.log1p(-math.expm1(-excess * size) / excess if excess > 0.0 else size)
+def _wanted(thetas: Sequence[float], dispersion: float) -> list[float]:
+    """The bets that gain fastest, were there no limit to them."""
+    excess, log1p = dispersion - 1.0, math.log1p
+    if excess <= 0.0:
+        return [theta - 1.0 for theta in thetas]
+    return [log1p((theta - 1.0) * excess / dispersion) / excess for theta in thetas]
 
 
 def _largest_stable_bet(dispersion: float) -> float:
@@ -248,18 +267,40 @@ def log_factor(
 
     That holds while the hypothesis does; ``size`` > 0 gains when the canary is worse than it allows.
     """
-    if size == 0.0:
-        return 0.0
+    return log_factors((size,), hypothesis, counts, dispersion)[0]
+
+
+def log_factors(
+    sizes: Sequence[float], hypothesis: Hypothesis, counts: ArmCounts, dispersion: Dispersion
+) -> list[float]:
+    """Return the ``log_factor`` of each of several bets."""
     canary, stable = counts.canary, counts.stable
-    log_e = -size * canary.requests * hypothesis.delta
-    if canary.bad:
-        log_e += canary.bad * _log_gain(size, dispersion.canary)
+    requests, delta, bad = canary.requests, hypothesis.delta, canary.bad
+    logs = [-size * requests * delta for size in sizes]
+    if bad:
+        gains = _log_gains(sizes, dispersion.canary)
+        logs = [log + bad * gain for log, gain in zip(logs, gains, strict=True)]
     if stable.bad and hypothesis.ratio > 0.0:
-        excess = dispersion.stable - 1.0
-        against = size * hypothesis.ratio * canary.requests / stable.requests
-        loss = math.expm1(excess * against) / excess if excess > 0.0 else against
-        log_e += stable.bad * math.log1p(-loss)
-    return log_e
+        bad, others, ratio = stable.bad, stable.requests, hypothesis.ratio
+        losses = _log_losses([size * ratio * requests / others for size in sizes], dispersion.stable)
+        logs = [log + bad * loss for log, loss in zip(logs, losses, strict=True)]
+    return logs
+
+
+def _log_gains(sizes: Sequence[float], dispersion: float) -> list[float]:
+    """What one bad request of the canary adds to ln e."""
+    excess, log1p, expm1 = dispersion - 1.0, math.log1p, math.expm1
+    if excess <= 0.0:
+        return [log1p(size) for size in sizes]
+    return [log1p(-expm1(-excess * size) / excess) for size in sizes]
+
+
+def _log_losses(sizes: Sequence[float], dispersion: float) -> list[float]:
+    """What one bad request of stable adds to ln e, below zero, of bets that are sized to its requests."""
+    excess, log1p, expm1 = dispersion - 1.0, math.log1p, math.expm1
+    if excess <= 0.0:
+        return [log1p(-size) for size in sizes]
+    return [log1p(-expm1(excess * size) / excess) for size in sizes]
 
 
 def log_sum_exp(values: Sequence[float]) -> float:
