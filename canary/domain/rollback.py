@@ -14,7 +14,7 @@ from canary.domain.carriers import (
     traffic_has_left,
 )
 from canary.domain.drain import drain_is_over, with_word_of_drain
-from canary.domain.observation import Observation
+from canary.domain.observation import Observation, Workload
 from canary.domain.plan import OnNoData
 from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Outcome, Reason
@@ -86,11 +86,16 @@ def _workload_gone_wrong(release: Release, observation: Observation, now: float)
     if canary.trouble:
         return Cause(Reason.CANARY_FAILING, f"{canary.name}: {canary.trouble}")
     if not canary.can_serve:
-        return Cause(Reason.CANARY_NOT_READY, f"no pod of {canary.name} is ready any more")
+        return _unready(canary.name, canary)
     # What is withheld is held for: it may be shared again, and until then the canary is judged as before.
     if observation.routes.faults:
         return Cause(Reason.ROUTES_INVALID, str(observation.routes.faults[0]))
     return None
+
+
+def _unready(name: str, canary: Workload | None) -> Cause:
+    scaled = ": it is scaled to 0" if canary is not None and canary.replicas == 0 else ""
+    return Cause(Reason.CANARY_NOT_READY, f"no pod of {name} is ready any more{scaled}")
 
 
 def _another_plan(release: Release, observation: Observation) -> Cause | None:
@@ -120,7 +125,7 @@ def _promotion_gone_wrong(release: Release, observation: Observation, now: float
     if copying and not holds and not canary_carries_judged(release, observation) and stable.can_serve:
         if canary is not None and canary.revision not in {"", release.revision}:
             return _another_revision(observation, canary.name, canary.revision)
-        return Cause(Reason.CANARY_NOT_READY, f"no pod of {release.plan.canary} is ready any more")
+        return _unready(release.plan.canary, canary)
     if holds and stable.trouble:
         message = f"{stable.name} does not run the judged template: {stable.trouble}"
         return Cause(Reason.PROMOTION_FAILED, message, leave_canary_at_once=False)

@@ -184,9 +184,10 @@ def split_not_observed(progress: Progress, doubt: SplitDoubt) -> str:
     return (
         f"HOLD requests do not follow the weights: in {progress} the canary got {got} of "
         f"{_plural(doubt.seen.requests, 'request')}; by the weights it gets at least "
-        f"{percent(doubt.least_share)}. Either the proxies have not heard of the weights (is istiod up? does "
-        "an older VirtualService have the same host?) or requests come by ways that these weights do not "
-        "govern. The step begins when they follow."
+        f"{percent(doubt.least_share)}. Either the proxies have not heard of the weights (is istiod up? do "
+        "they refuse the routes of some VirtualService, and with it all others? does an older VirtualService "
+        "have the same host?) or requests come by ways that these weights do not govern. The step begins "
+        "when they follow."
     )
 
 

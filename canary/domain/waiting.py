@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from canary.domain.observation import Observation
+from canary.domain.observation import Observation, Workload
 from canary.domain.plan import Gate
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
@@ -72,11 +72,18 @@ def blocked_by(release: Release, observation: Observation) -> Obstacle | None:
     if canary is None:
         return Obstacle(Reason.CANARY_MISSING, f"workload {plan.canary} does not exist")
     if canary.revision != release.revision or not canary.rolled_out:
-        counts = f"{canary.ready} of {canary.replicas} pods of {canary.name} are ready"
-        return Obstacle(Reason.CANARY_NOT_READY, counts + _because(canary.trouble))
+        return Obstacle(Reason.CANARY_NOT_READY, _unready(release, canary) + _because(canary.trouble))
     if observation.routes.withheld:
         return Obstacle(Reason.ROUTES_INVALID, str(observation.routes.withheld[0]))
     return None
+
+
+def _unready(release: Release, canary: Workload) -> str:
+    counts = f"{canary.ready} of {canary.replicas} pods of {canary.name} are ready"
+    if canary.ready >= canary.replicas > 0:
+        # They are of the revision before, which serves until the new pods do.
+        return f"{counts}, but the rollout of revision {release.revision} is not complete"
+    return counts
 
 
 def _because(trouble: str | None) -> str:

@@ -124,6 +124,20 @@ def test_traffic_can_be_brought_back_after_the_canary_and_its_subset_were_delete
     assert weights(kube) == [100, 0]
 
 
+def test_traffic_can_be_brought_back_after_a_slip_in_the_labels_of_the_canarys_subset(kube: Cluster) -> None:
+    table = set_up(kube, virtual_service(split(90, 10)))
+    assert read(kube, table).problems == ()
+    slip = destination_rule(stable={"track": "stable"}, canary={"track": "canry"})
+    kube.merge(DR, "checkout", {"spec": slip["spec"]})
+    kube.clock.advance(11)
+    table.shift(key_of(kube), read(kube, table), 0)
+    assert weights(kube) == [100, 0]
+    (problem,) = read(kube, table).problems
+    assert "subset canary, whose labels are no longer those of the pods of checkout-canary" in problem.found
+    kube.merge(DR, "checkout", {"spec": destination_rule()["spec"]})
+    assert read(kube, table).problems == ()
+
+
 def test_a_look_while_nothing_changes_is_one_request(kube: Cluster) -> None:
     table = set_up(kube)
     read(kube, table)

@@ -112,6 +112,14 @@ def test_subsets_with_any_name_are_understood() -> None:
     assert routes.routes[0].split == Split(95, 5)
 
 
+def test_of_two_definitions_of_a_subset_the_older_counts_as_it_does_for_istio() -> None:
+    older, younger = destination_rule(), destination_rule(canary={"track": "stable"})
+    older["metadata"] |= {"name": "b", "creationTimestamp": "2026-03-01T23:59:59Z"}
+    younger["metadata"] |= {"name": "a", "creationTimestamp": "2026-03-02T00:00:00Z"}
+    routes = found(virtual_service(split(90, 10)), around=neighbourhood(rules=[younger, older]))
+    assert (routes.routes[0].split, routes.problems) == (Split(90, 10), ())
+
+
 def test_a_wildcard_rule_defines_subsets_too() -> None:
     rule = destination_rule("*.shop.svc.cluster.local")
     assert found(virtual_service(split()), around=neighbourhood(rules=[rule])).problems == ()
@@ -226,6 +234,24 @@ def test_a_deleted_subset_is_remembered_whatever_its_name() -> None:
     routes = found(vs, around=neighbourhood(rules=[rule]), of=pair(remembered=remembered))
     assert routes.routes[0].split == Split(90, 10)
     assert len(routes.problems) == 1
+
+
+@pytest.mark.parametrize("labels", [{"track": "canry"}, {}])
+def test_a_subset_whose_labels_pick_the_canary_no_more_is_a_problem_and_traffic_can_be_brought_back(
+    labels: dict[str, str],
+) -> None:
+    around = neighbourhood(rules=[destination_rule(stable={"track": "stable"}, canary=labels)])
+    before = pair(remembered={Target(HOST, "stable"): Arm.STABLE, Target(HOST, "canary"): Arm.CANARY})
+    routes = found(virtual_service(split(90, 10)), around=around, of=before)
+    assert [route.split for route in routes.routes] == [Split(90, 10)]
+    (problem,) = routes.problems
+    assert "subset canary, whose labels are no longer those of the pods of checkout-canary" in problem.found
+
+
+def test_a_subset_of_the_service_that_has_no_pods_is_named() -> None:
+    around = neighbourhood(rules=[destination_rule(stable={"track": "stable"}, canary={"track": "canry"})])
+    (problem,) = found(virtual_service(split()), around=around).problems
+    assert f"sends to stable only, and {HOST} subset canary selects the pods of neither" in problem.found
 
 
 def test_a_deleted_canary_workload_does_not_hide_its_route() -> None:

@@ -321,3 +321,38 @@ def test_annotation_mended_before_the_first_step_begins_a_release_that_goes_by_i
     simulation.run(200, until=lambda: len(simulation.world.releases) == 2 and simulation.finished())
     assert simulation.release(0).reason is Reason.PLAN_CHANGED
     assert simulation.release(1).phase is Phase.SUCCEEDED
+
+
+def test_pods_of_the_revision_before_that_are_ready_are_not_taken_for_the_canarys() -> None:
+    simulation = simulate(deadline="1m")
+    world = simulation.world
+    world.deployments["checkout-canary"].replicas = 4
+    ready = world.ready
+    world.ready = lambda deployment: (  # type: ignore[method-assign]
+        (4, False) if deployment.name == "checkout-canary" else ready(deployment)
+    )
+    simulation.run(10)
+    expected = "4 of 4 pods of checkout-canary are ready, but the rollout of revision hash-v2 is not complete"
+    assert (simulation.release().phase, simulation.release().message) == (Phase.PENDING, expected)
+    simulation.run(100, until=simulation.finished)
+    assert simulation.release().reason is Reason.CANARY_NOT_READY
+    assert simulation.release().message == f"not ready to begin in time: {expected}"
+    assert world.weights == [0]
+
+
+def test_canary_that_somebody_scales_to_zero_ends_and_begins_again_only_when_asked() -> None:
+    simulation = simulate()
+    world = simulation.world
+    simulation.run(60, until=lambda: world.percent() == 10)
+    world.deployments["checkout-canary"].replicas = 0
+    simulation.run(60, until=simulation.finished)
+    ended = simulation.release()
+    assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, Reason.CANARY_NOT_READY)
+    assert ended.message == "no pod of checkout-canary is ready any more: it is scaled to 0"
+    assert world.percent() == 0
+    world.deployments["checkout-canary"].replicas = 4
+    simulation.run(60)
+    assert (len(world.releases), world.percent()) == (1, 0)
+    simulation.ask(retry=True)
+    simulation.run(200, until=lambda: len(world.releases) == 2 and simulation.finished())
+    assert simulation.release().phase is Phase.SUCCEEDED

@@ -9,33 +9,12 @@ from canary.sandbox.control_plane import create
 from canary.sandbox.showcase import CANARY, SERVICE
 from canary.sandbox.traffic_log import read_totals
 from tests.mesh.asking import NOBODY, answers, until_answered
-from tests.scenarios.shop import ALL_ON_STABLE, Json, Shop
+from tests.mesh.editing import GATEWAY, add, pair, with_routes
+from tests.scenarios.shop import ALL_ON_STABLE, Shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 QUICK_STEPS, SLOW_STEPS = "10@2s,50@2s", "10@60s,50@60s"
-GATEWAY = "istio-system/sandbox"
-
-
-def pair(stable: int = 100, canary: int = 0, host: str = SERVICE) -> list[Json]:
-    weights = {"stable": stable, "canary": canary}
-    return [
-        {"destination": {"host": host, "subset": subset}, "weight": weight}
-        for subset, weight in weights.items()
-    ]
-
-
-def with_routes(shop: Shop, *main: Json) -> None:
-    """Replace the main route of the shop's VirtualService; its first stays, as Shop counts on it."""
-    status_page = shop.virtual_service()["spec"]["http"][0]
-    change = {"spec": {"http": [status_page, *main]}}
-    shop.patch(f"{shop.virtual_services_path}/{SERVICE}", change, MERGE_PATCH)
-
-
-def add(shop: Shop, name: str, spec: Json, namespace: str = "", **annotations: str) -> None:
-    metadata = {"name": name, "namespace": namespace or shop.namespace, "annotations": annotations}
-    kind = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
-    create(shop.transport, {**kind, "metadata": metadata, "spec": spec})
 
 
 def share_of_canary(shop: Shop, count: int = 400) -> float:
@@ -44,11 +23,12 @@ def share_of_canary(shop: Shop, count: int = 400) -> float:
     return found[200, "v2"] / count
 
 
-def test_weights_that_sum_to_40_are_shares_and_are_kept_in_their_sum(shop: Shop) -> None:
+@pytest.mark.parametrize("total", [40, 200])
+def test_weights_that_do_not_sum_to_100_are_shares_and_are_kept_in_their_sum(shop: Shop, total: int) -> None:
     shop.open("25@60s")
-    with_routes(shop, {"name": "main", "route": pair(stable=40)})
+    with_routes(shop, {"name": "main", "route": pair(stable=total)})
     shop.push("v2")
-    shop.wait_for_weights(30, 10)
+    shop.wait_for_weights(total * 3 // 4, total // 4)
     shop.until(lambda: answers(shop, 20)[200, "v2"], "istiod to have told Envoy")
     assert 0.16 < share_of_canary(shop) < 0.34
 

@@ -1,14 +1,20 @@
-"""Canaries that are slow, or die, or work as canaries only: how they end, and what users see of it."""
+"""Canaries that are slow, or die, or never get ready, or work as canaries only: how they end, and what users
+see of it.
+"""
 
 import pytest
 
+from canary.adapters.kube.releases import Wish
 from canary.domain.release import Phase, Stage
 from canary.domain.verdict import Reason
 from canary.sandbox.showcase import CANARY, SERVICE
 from canary.sandbox.traffic_log import read_totals
-from tests.scenarios.shop import ALL_ON_STABLE, Shop
+from tests.scenarios.shop import ALL_ON_STABLE, RATE_PER_SECOND, Shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+LOST_SECONDS = 3
+"""The longest that routes may lead to a canary whose pods somebody has taken away."""
 
 
 def test_canary_that_becomes_slow_under_load_is_rolled_back_for_its_latency(shop: Shop) -> None:
@@ -67,3 +73,53 @@ def test_stable_that_cannot_run_what_was_judged_gets_its_own_back_unnoticed_by_u
     shop.wait_for(Phase.SUCCEEDED, count=2)
     assert shop.version_of(SERVICE) == "v3"
     assert shop.statuses() == {200}
+
+
+def test_canary_that_never_gets_ready_gets_no_traffic_and_ends_at_its_deadline(shop: Shop) -> None:
+    """The pods of the revision before it are ready all the while, and count for nothing."""
+    shop.open("10@2s,50@2s", deadline="15s", drain="1s")
+    shop.patch(shop.deployment_path(CANARY), {"spec": {"progressDeadlineSeconds": 5}})
+    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    shop.push("v2", "never-ready")
+    waiting = shop.wait_for(Phase.PENDING, Reason.CANARY_NOT_READY).release
+    ready = f"2 of 2 pods of {CANARY} are ready, but the rollout of revision {waiting.revision}"
+    assert waiting.message.startswith(f"{ready} is not complete")
+    ended = shop.wait_for(Phase.ROLLED_BACK, Reason.CANARY_NOT_READY).release
+    assert ended.message.startswith(f"not ready to begin in time: {ready}")
+    assert "ProgressDeadlineExceeded" in ended.message
+    shop.wait_for_event("RolledBack", f"not ready to begin in time: {ready}")
+    assert shop.weights_since(version) == []
+    assert (shop.version_of(SERVICE), shop.deployment(CANARY)["spec"]["replicas"]) == ("v1", 0)
+    shop.push("v3")
+    shop.wait_for(Phase.SUCCEEDED, count=2)
+    assert shop.version_of(SERVICE) == "v3"
+    shop.end_traffic()
+    requests = read_totals(shop.logs[0]).requests
+    assert {status for _, status in requests} == {200}
+    assert {answered for answered, _ in requests} == {"v1", "v3"}
+
+
+def test_canary_that_somebody_scales_to_zero_is_rolled_back_until_a_retry_is_asked_for(shop: Shop) -> None:
+    shop.open("20@10s,50@2s", drain="1s")
+    shop.patch(shop.deployment_path(CANARY), {"spec": {"replicas": 1}})
+    shop.until(lambda: len(shop.pods("canary")) == 1, "the canary to have one pod")
+    shop.push("v2")
+    shop.wait_for_weights(80, 20)
+    shop.wait_for_requests(2 * RATE_PER_SECOND)
+    shop.patch(shop.deployment_path(CANARY), {"spec": {"replicas": 0}})
+    ended = shop.wait_for(Phase.ROLLED_BACK, Reason.CANARY_NOT_READY).release
+    assert ended.message == f"no pod of {CANARY} is ready any more: it is scaled to 0"
+    assert (shop.weights(), shop.version_of(SERVICE)) == (ALL_ON_STABLE, "v1")
+    shop.wait_for_event("RolledBack", "it is scaled to 0")
+    shop.patch(shop.deployment_path(CANARY), {"spec": {"replicas": 1}})
+    shop.until(lambda: shop.deployment(CANARY)["status"].get("readyReplicas") == 1, "the canary's pod")
+    shop.wait_for_requests(3 * RATE_PER_SECOND)
+    assert (shop.count(), shop.weights()) == (1, ALL_ON_STABLE)
+    shop.ask(Wish(retry=True))
+    again = shop.wait_for(Phase.SUCCEEDED, count=2).release
+    assert (again.revision, again.attempt) == (ended.revision, 2)
+    shop.end_traffic()
+    requests = read_totals(shop.logs[0]).requests
+    assert set(requests) <= {("v1", 200), ("v2", 200), ("", 503)}
+    # Nobody announced it: what is lost is a fifth, until the controller has looked again.
+    assert requests["", 503] < LOST_SECONDS * 0.2 * RATE_PER_SECOND

@@ -8,6 +8,9 @@ Labels cannot decide while a workload, a Service or a subset's definition is mis
 destination had when all were there is taken, so that traffic can still be brought back after somebody
 deleted one; and else its name, when that is unmistakable: the subset ``stable`` or ``canary`` or named as
 the workload, or a host without subset that is named as the workload.
+
+The same holds where labels pick one workload no longer, after somebody edited a subset: that is a mistake,
+and the destination may have weight that has to be brought back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +21,16 @@ from typing import Final
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches, service_host
 from canary.adapters.istio.objects import DestinationRule, Service
 
-__all__ = ["Arm", "Labels", "Neighbourhood", "Pair", "Target", "arm_of", "neighbourhood_of"]
+__all__ = [
+    "Arm",
+    "Labels",
+    "Neighbourhood",
+    "Pair",
+    "Target",
+    "arm_of",
+    "has_gone_astray",
+    "neighbourhood_of",
+]
 
 Labels = Mapping[str, str]
 
@@ -107,11 +119,11 @@ def neighbourhood_of(
             waypoints.add(host)
     plain: dict[Target, Labels] = {}
     wildcard: dict[Target, Labels] = {}
-    for rule in rules:
+    # Of two definitions of a subset Istio takes the older one's.
+    for rule in sorted(rules, key=lambda rule: (rule.metadata.creation_timestamp, rule.metadata.name)):
         host = fqdn(rule.spec.host, namespace, cluster_domain)
         known = wildcard if host.startswith("*") else plain
         for subset in rule.spec.subsets or ():
-            # Of two definitions Istio takes the older; which that is does not matter unless they differ.
             known.setdefault(Target(host, subset.name), subset.labels or {})
     return Neighbourhood(selectors, plain, wildcard, frozenset(waypoints))
 
@@ -139,18 +151,28 @@ def arm_of(target: Target, neighbourhood: Neighbourhood, pair: Pair) -> Arm:
     """Return whose pods ``target`` selects, by the rule that this module's description gives."""
     required = required_labels(target, neighbourhood)
     if required is not None:
-        selected = {
-            arm
-            for arm, labels in ((Arm.STABLE, pair.stable_labels), (Arm.CANARY, pair.canary_labels))
-            if labels is not None and required.items() <= labels.items()
-        }
-        if len(selected) == 2:
-            return Arm.BOTH
+        selected = _selected(required, pair)
+        if pair.is_complete and len(selected) != 1:
+            return pair.remembered.get(target, Arm.BOTH if selected else Arm.OTHER)
         if pair.is_complete:
-            return selected.pop() if selected else Arm.OTHER
+            return selected.pop()
         if selected:
             return pair.remembered.get(target, selected.pop())
     return pair.remembered.get(target) or _by_name(target, neighbourhood, pair)
+
+
+def has_gone_astray(target: Target, neighbourhood: Neighbourhood, pair: Pair) -> bool:
+    """Whether ``target`` has its arm from memory only, for its labels pick no workload any more, or both."""
+    required = required_labels(target, neighbourhood)
+    return required is not None and pair.is_complete and len(_selected(required, pair)) != 1
+
+
+def _selected(required: Labels, pair: Pair) -> set[Arm]:
+    return {
+        arm
+        for arm, labels in ((Arm.STABLE, pair.stable_labels), (Arm.CANARY, pair.canary_labels))
+        if labels is not None and required.items() <= labels.items()
+    }
 
 
 def _by_name(target: Target, neighbourhood: Neighbourhood, pair: Pair) -> Arm:

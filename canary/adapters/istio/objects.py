@@ -23,6 +23,8 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
+    creation_timestamp: str = ""
+    """To the second, in UTC: texts in the order of time."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 

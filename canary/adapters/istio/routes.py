@@ -8,7 +8,7 @@ it leaves in doubt what to do, a problem. Nothing is skipped in silence and noth
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from canary.adapters.istio.destination_rules import Arm, Neighbourhood, Pair, Target, arm_of
+from canary.adapters.istio.destination_rules import Arm, Neighbourhood, Pair, Target, arm_of, has_gone_astray
 from canary.adapters.istio.hosts import DEFAULT_CLUSTER_DOMAIN, fqdn, host_matches, meant_host
 from canary.adapters.istio.objects import Destination, Home, HttpRoute, VirtualService, WeightedDestination
 from canary.adapters.istio.shared import NAMED_BY
@@ -226,7 +226,8 @@ class RouteFinder:
             yield f"{place}: sends to both workloads through {both[0].target}, whatever the weights"
         elif not stable or not canary:
             to = "stable" if stable else "the canary" if canary else "neither workload"
-            yield f"{place}: sends to {to} only" if to != "neither workload" else f"{place}: sends to {to}"
+            only = " only" if stable or canary else ""
+            yield f"{place}: sends to {to}{only}{self._pickless(arms[Arm.OTHER])}"
         elif len(stable) > 1 or len(canary) > 1:
             yield _repeated(place, "stable" if len(stable) > 1 else "the canary")
         else:
@@ -239,6 +240,12 @@ class RouteFinder:
         yield from (
             self._undefined(place, leg.target) for leg in (stable, canary) if self._is_undefined(leg.target)
         )
+        for leg, workload in ((stable, self.pair.stable), (canary, self.pair.canary)):
+            if has_gone_astray(leg.target, self.neighbourhood, self.pair):
+                yield place.problem(
+                    f"{leg.target}, whose labels are no longer those of the pods of {workload} alone",
+                    f"let the DestinationRule's subset have the labels of {workload}'s pods",
+                )
         if split.stable < 0 or split.canary < 0:
             yield place.problem(f"the weights {split.stable} and {split.canary}", "weights start at 0")
         elif split.total == 0 and any(leg.weight for leg in legs):
@@ -249,6 +256,12 @@ class RouteFinder:
             label = place.name or f"http[{place.index}]"
             home = place.item.home
             yield PairRoute(place.virtual_service, place.index, label, split, home, stable, canary)
+
+    def _pickless(self, legs: Iterable[Leg]) -> str:
+        """Tell of a subset of the service that has no pod of either: most likely a slip in its labels."""
+        targets = [leg.target for leg in legs if leg.target.host == self.pair.service_host]
+        found = [target for target in targets if target.subset]
+        return f", and {found[0]} selects the pods of neither workload" if found else ""
 
     def _is_undefined(self, target: Target) -> bool:
         return bool(target.subset) and self.neighbourhood.subset_labels(target) is None
