@@ -1,6 +1,6 @@
 """Hypothesis strategies for releases and observations, wide enough to meet what nobody thought of."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ from canary.domain.plan import (
     Step,
     Threshold,
 )
-from canary.domain.release import Phase, Release, Stage
+from canary.domain.release import Phase, Release, Stage, canary_weight
 from canary.domain.verdict import Reason
 from canary.domain.weight import Split
 
@@ -99,6 +99,39 @@ def measurements(draw: st.DrawFn, since: float) -> tuple[Measurement, ...]:
 
 @st.composite
 def observations(draw: st.DrawFn, release: Release) -> Observation:
+    """Anything at all, or all as it should be but for a thing or two: only so does a release get anywhere."""
+    wild = draw(wild_observations(release))
+    if draw(st.booleans()):
+        return wild
+    strange = draw(st.sets(st.sampled_from([item.name for item in fields(Observation)]), max_size=2))
+    return replace(as_it_should_be(release), **{name: getattr(wild, name) for name in strange})
+
+
+def as_it_should_be(release: Release) -> Observation:
+    """Pods are ready, routes carry the weight, the canary has requests and answers them, people agree."""
+    weight, since = canary_weight(release), release.evidence.evaluated_until
+    seen = ArmCounts(Counts(200 * weight // 100 or 1, 0), Counts(200 - 200 * weight // 100, 0))
+    measured = (
+        Measurement(Window(end - 1, end), {"error-rate": seen}, Counts(200, 0), gauges=healthy_gauge(end))
+        for end in (since + number for number in range(1, round(NOW - since) + 1))
+    )
+    return Observation(
+        plan=release.plan,
+        stable=Workload("checkout", "7", "s", 2, 2, rolled_out=True),
+        canary=Workload("checkout-canary", "7", release.revision, 2, 2, rolled_out=True),
+        routes=Routes((Route("checkout", 0, "main", Split(100 - weight, weight)),)),
+        measurements=tuple(measured),
+        requests=Requests(approved=frozenset(Gate)),
+        stable_template="{}",
+    )
+
+
+def healthy_gauge(at: float) -> dict[str, GaugeReading]:
+    return {"queue": GaugeReading(20.0, 20.0, at, at)}
+
+
+@st.composite
+def wild_observations(draw: st.DrawFn, release: Release) -> Observation:
     splits = draw(
         st.lists(st.sampled_from([Split(100, 0), Split(90, 10), Split(0, 100), Split(30, 10)]), max_size=2)
     )
@@ -151,7 +184,7 @@ def releases(draw: st.DrawFn) -> Release:
         created_at=began,
         phase_since=began,
         step_since=began,
-        evidence=new_evidence(NOW - 10),
+        evidence=new_evidence(NOW - draw(st.sampled_from([10.0, 12.0]))),
         reason=draw(st.sampled_from(Reason)),
         step=draw(st.integers(0, len(plan.steps) - 1)) if phase is not Phase.PENDING else 0,
     )
@@ -161,6 +194,7 @@ def releases(draw: st.DrawFn) -> Release:
         phase=phase,
         stage=stage,
         previous_template="{}" if phase in STAGES else None,
+        in_force=draw(st.booleans()),
         held_weight=draw(st.sampled_from([0, 50, 100])),
         ending=draw(st.sampled_from([Phase.ROLLED_BACK, Phase.SUPERSEDED])),
     )

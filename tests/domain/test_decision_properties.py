@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import Phase as Generating
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.domain.decision import Decision, decide
@@ -19,6 +20,32 @@ def situations(draw: st.DrawFn) -> tuple[Release, Observation, Decision]:
     release = draw(releases())
     observation = draw(observations(release))
     return release, observation, decide(release, observation, NOW)
+
+
+def test_laws_are_tried_on_releases_that_get_everywhere() -> None:
+    changes, passed = set(), 0
+
+    @settings(max_examples=400, phases=[Generating.generate], derandomize=True, database=None)
+    @given(situations())
+    def look(situation: tuple[Release, Observation, Decision]) -> None:
+        nonlocal passed
+        before, _, decision = situation
+        changes.add((before.phase, decision.release.phase))
+        passed += decision.release.step > before.step
+
+    look()
+    assert passed > 5
+    assert changes >= {
+        (Phase.PENDING, Phase.PROGRESSING),
+        (Phase.PROGRESSING, Phase.HELD),
+        (Phase.HELD, Phase.PROGRESSING),
+        (Phase.PROGRESSING, Phase.PROMOTING),
+        (Phase.HELD, Phase.PROMOTING),
+        (Phase.PROMOTING, Phase.SUCCEEDED),
+        (Phase.PROGRESSING, Phase.ROLLING_BACK),
+        (Phase.PROMOTING, Phase.ROLLING_BACK),
+        (Phase.ROLLING_BACK, Phase.ROLLED_BACK),
+    }
 
 
 @given(situations())
