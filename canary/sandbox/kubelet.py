@@ -1,13 +1,15 @@
 """The stand-in for a kubelet: one real process for each Pod of the API, sandbox's or real.
 
 A Pod's process is `canary.sandbox.application`; the first container says how it behaves: the environment
-variable BEHAVIOUR (grammar in behaviour.py), VERSION (else the image's tag) and SEED. Where the process
+variable BEHAVIOUR (grammar in behaviour.py), VERSION (else the image's tag) and SEED: with one, each Pod
+errs in a pattern of its own, by the seed and its name; without, all in the same. Where the process
 listens is in the annotation `sandbox.canaryctl.dev/address`: on any port of loopback, which `podIP` must not
 be in EndpointSlices, or, in a network of the sandbox's own, at the Pod's address and its container's port.
 """
 
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 from canary.adapters.kube.transport import Transport
@@ -120,6 +122,10 @@ def at_its_own_address(pod: Json, pod_ip: str) -> str:
     return f"{pod_ip}:{ports[0]['containerPort']}"
 
 
+def _seed(given: str | None, pod: str) -> int:
+    return zlib.crc32(f"{given}/{pod}".encode()) if given else 0
+
+
 def application_command(pod: Json, container: Json, address: str, address_file: Path) -> list[str]:
     """The argument list of a container's process; `address` is where it has to listen, or ""."""
     environment = {item["name"]: str(item.get("value", "")) for item in container.get("env") or []}
@@ -135,5 +141,5 @@ def application_command(pod: Json, container: Json, address: str, address_file: 
         f"--version={environment.get('VERSION') or image_tag}",
         f"--pod={pod['metadata']['name']}",
         f"--behaviour={environment.get('BEHAVIOUR', '')}",
-        f"--seed={environment.get('SEED') or 0}",
+        f"--seed={_seed(environment.get('SEED'), pod['metadata']['name'])}",
     ]
