@@ -91,7 +91,7 @@ class Application:
         self._rate.count(now)
         self.last_request = now
         # Both draws are made for every request, so that one setting does not shift the pattern of the other.
-        fails = self._random.random() < behaviour.error_share
+        fails = self._random.random() < behaviour.error_share and self._answered() >= behaviour.late_requests
         slow = self._random.random() < behaviour.latency_share
         if self._rate.per_second(now) <= behaviour.slow_above_per_second:
             slow = False
@@ -102,6 +102,9 @@ class Application:
         self._answers[status] += 1
         self._durations[next(edge for edge in _EDGES if 1000 * delay <= edge)] += 1
         return status, delay
+
+    def _answered(self) -> int:
+        return self._answers.total()
 
     def metrics(self) -> str:
         """What is exposed, in Prometheus' text format: orders and answers are there from their first on."""

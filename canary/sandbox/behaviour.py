@@ -7,6 +7,7 @@
     latency=800ms@50%                every other request, at random, takes 800 ms
     latency=700ms slow-above=30/s    takes 700 ms while this process gets more than 30 requests per second, as
                                      a service does that is fine with a little traffic but not with much
+    errors=20% late=300              only from its 300th request on does a process answer with errors
     failed-orders=20%                a fifth of the orders fails behind answers of 200: only the application's
                                      own counter tells
     waiting-orders=20%               a fifth of the orders waits for ever, behind answers of 200: the gauge
@@ -37,6 +38,7 @@ class Behaviour:
 
     error_share: float = 0.0
     error_status: int = 500
+    late_requests: int = 0
     latency_seconds: float = 0.0
     latency_share: float = 1.0
     slow_above_per_second: float = 0.0
@@ -57,6 +59,8 @@ def parse_behaviour(text: str) -> Behaviour:
         if parse is None:
             raise InvalidBehaviour(f"unknown word {word!r}; known are {', '.join(sorted(_WORDS))}")
         behaviour = parse(behaviour, value, word)
+    if behaviour.late_requests and not behaviour.error_share:
+        raise InvalidBehaviour("late needs errors, for example: errors=20% late=300")
     if behaviour.slow_above_per_second and not behaviour.latency_seconds:
         raise InvalidBehaviour("slow-above needs a latency, for example: latency=700ms slow-above=30/s")
     return behaviour
@@ -83,6 +87,10 @@ def _seconds(value: str, word: str, example: str) -> float:
 
 def _errors(behaviour: Behaviour, value: str, word: str) -> Behaviour:
     return replace(behaviour, error_share=_share(value, word, "errors=20%"))
+
+
+def _late(behaviour: Behaviour, value: str, word: str) -> Behaviour:
+    return replace(behaviour, late_requests=int(_number(r"(\d{1,9})", value, word, "late=300")[1]))
 
 
 def _status(behaviour: Behaviour, value: str, word: str) -> Behaviour:
@@ -130,6 +138,7 @@ def _crash_after(behaviour: Behaviour, value: str, word: str) -> Behaviour:
 
 _WORDS: dict[str, Callable[[Behaviour, str, str], Behaviour]] = {
     "errors": _errors,
+    "late": _late,
     "status": _status,
     "latency": _latency,
     "slow-above": _slow_above,

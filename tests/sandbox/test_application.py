@@ -184,6 +184,13 @@ def test_failing_orders_do_not_shift_the_pattern_of_errors() -> None:
     assert judgements("errors=20% failed-orders=50%", 1, times) == judgements("errors=20%", 1, times)
 
 
+def test_late_errors_come_from_their_request_on_and_not_before() -> None:
+    found = [
+        status for status, _ in judgements("errors=100% late=15", 1, [float(time) for time in range(20)])
+    ]
+    assert found == [200] * 15 + [500] * 5
+
+
 def test_latency_meets_its_share_of_the_requests() -> None:
     slow = [delay for _, delay in judgements("latency=800ms@50%", 1, [float(time) for time in range(2000)])]
     assert set(slow) == {0.0, 0.8}

@@ -11,6 +11,7 @@ from canary.sandbox.behaviour import Behaviour, InvalidBehaviour, RequestRate, p
         ("", Behaviour()),
         ("errors=20%", Behaviour(error_share=0.2)),
         ("errors=100% status=503", Behaviour(error_share=1.0, error_status=503)),
+        ("errors=20% late=300", Behaviour(error_share=0.2, late_requests=300)),
         ("latency=800ms", Behaviour(latency_seconds=0.8)),
         ("latency=1.5s@50%", Behaviour(latency_seconds=1.5, latency_share=0.5)),
         ("latency=700ms slow-above=30/s", Behaviour(latency_seconds=0.7, slow_above_per_second=30)),
@@ -36,6 +37,8 @@ def test_behaviour_is_read(text: str, behaviour: Behaviour) -> None:
         ("status=200", "write it like status=503"),
         ("never-ready=5", "write it like never-ready"),
         ("failed-orders=5", "write it like failed-orders=20%"),
+        ("late=300", "late needs errors"),
+        ("errors=20% late=3m", "write it like late=300"),
         ("slow-above=30/s", "slow-above needs a latency"),
     ],
 )

@@ -29,6 +29,21 @@ def test_canary_that_becomes_slow_under_load_is_rolled_back_for_its_latency(shop
     assert shop.statuses() == {200}
 
 
+def test_fault_that_starts_late_in_a_release_is_found_before_users_meet_it_everywhere(shop: Shop) -> None:
+    """All was well at the first steps; it is no merit that outweighs what comes then."""
+    shop.open("10@3s,50@60s,100@2s")
+    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    shop.push("v2", "errors=20% late=300")
+    ended = shop.wait_for(Phase.ROLLED_BACK).release
+    assert ended.verdict is not None
+    assert ended.verdict.objective == "error-rate"
+    assert shop.weights_since(version) == [(90, 10), (50, 50), ALL_ON_STABLE]
+    shop.end_traffic()
+    answered = read_totals(shop.logs[0]).requests
+    assert answered["v2", 200] > 300, "no pod had answered otherwise before"
+    assert 0 < answered["v2", 500] < 200
+
+
 def test_canary_whose_pods_all_die_is_rolled_back_and_only_requests_sent_to_it_are_lost(shop: Shop) -> None:
     shop.open("20@60s,100@60s")
     shop.push("v2", "crash-after=8s")
