@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from canary.domain.dispersion import UNKNOWN, dispersion_of
+from canary.domain.edges import Pair, pairs_of
 from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.measurement import ArmCounts, Measurement
 from canary.domain.plan import UNATTRIBUTED, Objective, ObjectiveKind, Plan
@@ -55,6 +56,8 @@ class Doubt(StrEnum):
     """The canary, or for ``unattributed`` the service's hosts, keep the objective's bound."""
     COMPARISON = "stable"
     """The canary is at most ``tolerance`` times as bad as stable."""
+    SLOWER = "slower"
+    """For latency: the canary is not several times as slow as stable."""
     STABLE_HEALTH = "stable-slo"
     """Stable itself keeps the objective's bound. An alarm that never convicts."""
 
@@ -71,6 +74,8 @@ class PlannedTest:
     test: SequentialTest
     decides: bool = True
     """Whether it may convict: not stable's alarm, nor what is on a dry run."""
+    pairs: tuple[Pair, ...] = ()
+    """For ``SLOWER``: the pairs of edges among which its capital is divided."""
 
     @property
     def name(self) -> str:
@@ -87,7 +92,7 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
     """Return every test of a release under ``plan``."""
     errors = _error_objective(plan)
     return _tests(
-        tuple((item.name, item.max_bad_ratio) for item in plan.objectives),
+        tuple((item.name, item.max_bad_ratio, item.bound_ms) for item in plan.objectives),
         plan.dry_run,
         errors.max_bad_ratio if errors is not None else None,
         plan.tolerance,
@@ -98,7 +103,7 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
 
 @lru_cache(maxsize=4096)
 def _tests(
-    bounds: tuple[tuple[str, float], ...],
+    bounds: tuple[tuple[str, float, float | None], ...],
     dry_run: frozenset[str],
     bound_of_lost: float | None,
     tolerance: float,
@@ -106,17 +111,22 @@ def _tests(
     horizon_windows: int,
 ) -> tuple[PlannedTest, ...]:
     """They are asked for at every window of every release, and plans are few."""
-    convicting = 2 * sum(name not in dry_run for name, _ in bounds) + (bound_of_lost is not None)
+    convicting = int(bound_of_lost is not None) + sum(
+        3 if pairs_of(name, bound_ms) else 2 for name, _, bound_ms in bounds if name not in dry_run
+    )
     # What is on a dry run is shown as if it decided, too; it takes nothing from what does.
     weight = 1.0 / max(1, convicting)
     budget = Budget(alpha, weight, horizon_windows)
     tests = []
-    for name, bound in bounds:
+    for name, bound, bound_ms in bounds:
         against_bound = objective_test(bound, budget)
         decides, against_stable = name not in dry_run, comparison_test(tolerance, budget)
         tests.append(PlannedTest(name, Doubt.STABLE_HEALTH, 0.0, against_bound, decides=False))
         tests.append(PlannedTest(name, Doubt.OBJECTIVE, weight, against_bound, decides))
         tests.append(PlannedTest(name, Doubt.COMPARISON, weight, against_stable, decides))
+        if pairs := pairs_of(name, bound_ms):
+            by_pair = comparison_test(tolerance, budget, comparisons=len(pairs))
+            tests.append(PlannedTest(name, Doubt.SLOWER, weight, by_pair, decides, pairs))
     if bound_of_lost is not None:
         never_arrived = objective_test(bound_of_lost, budget)
         tests.append(PlannedTest(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived))

@@ -1,0 +1,72 @@
+"""Betting: what one more window does to the state of every test of a release. Pure."""
+
+from collections.abc import Mapping
+
+from canary.domain.edges import names_beside
+from canary.domain.evidence import Evidence, MixtureState
+from canary.domain.hypotheses import Doubt, PlannedTest, counts_for, dispersion_for, is_muted, planned_tests
+from canary.domain.measurement import ArmCounts, Measurement
+from canary.domain.plan import UNATTRIBUTED, Plan
+from canary.domain.sequential import INDEPENDENT, Dispersion, fold_alarm, fold_window, fresh_state
+from canary.domain.slower import counts_of, fold_pairs, larger
+
+__all__ = ["bet_on_window", "counts_at_edges"]
+
+
+def bet_on_window(
+    evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
+) -> dict[str, MixtureState]:
+    """Return all tests after one more window; those of which it holds nothing stay as they are."""
+    tests = dict(evidence.tests)
+    at_edges = counts_at_edges(measurement, plan)
+    subjects = {UNATTRIBUTED, *(item.name for item in plan.objectives), *at_edges}
+    known = {subject: dispersion_for(subject, evidence) for subject in subjects}
+    for planned in planned_tests(plan, window_seconds):
+        if planned.doubt is Doubt.SLOWER:
+            _bet_by_pairs(tests, planned, at_edges, known)
+            continue
+        counts = counts_for(planned, measurement)
+        if counts is None:
+            continue
+        state = tests.get(planned.name)
+        if planned.doubt is Doubt.STABLE_HEALTH:
+            tests[planned.name] = fold_alarm(planned.test, state, counts)
+        # By what was known before this window: whether a bet is made must not depend on its outcome.
+        elif not is_muted(planned, evidence.tests):
+            tests[planned.name] = fold_window(
+                planned.test,
+                state or fresh_state(planned.test),
+                counts,
+                known[planned.subject],
+            )
+    return tests
+
+
+def counts_at_edges(measurement: Measurement, plan: Plan) -> dict[str, ArmCounts]:
+    """Return what a window holds at the edges of latency objectives by name, at their bounds included."""
+    found = {}
+    for item in plan.objectives:
+        beside = names_beside(item.name, item.bound_ms)
+        by_name = {name: measurement.edges[name] for name in beside if name in measurement.edges}
+        if by_name and item.name in measurement.counts:
+            found.update(by_name)
+            found[item.name] = measurement.counts[item.name]
+    return found
+
+
+def _bet_by_pairs(
+    tests: dict[str, MixtureState],
+    planned: PlannedTest,
+    at_edges: Mapping[str, ArmCounts],
+    known: Mapping[str, Dispersion],
+) -> None:
+    """Bet, in place, with every pair of edges of which the window holds something."""
+    counts = [counts_of(pair, at_edges) for pair in planned.pairs]
+    if not any(counts):
+        return
+    dispersions = [
+        # A pair that was not counted bets nothing, whatever is assumed.
+        INDEPENDENT if seen is None else larger(known[pair.canary_counts], known[pair.stable_counts])
+        for pair, seen in zip(planned.pairs, counts, strict=True)
+    ]
+    tests[planned.name] = fold_pairs(planned.test, tests.get(planned.name), counts, dispersions)
