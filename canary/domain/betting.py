@@ -8,7 +8,7 @@ from canary.domain.hypotheses import Doubt, PlannedTest, counts_for, dispersion_
 from canary.domain.measurement import ArmCounts, Measurement
 from canary.domain.plan import UNATTRIBUTED, Plan
 from canary.domain.sequential import INDEPENDENT, Dispersion, fold_alarm, fold_window, fresh_state
-from canary.domain.slower import counts_of, fold_pairs, larger
+from canary.domain.slower import counts_of, fold_pairs, is_warm, larger
 
 __all__ = ["bet_on_window", "counts_at_edges"]
 
@@ -23,7 +23,7 @@ def bet_on_window(
     known = {subject: dispersion_for(subject, evidence) for subject in subjects}
     for planned in planned_tests(plan, window_seconds):
         if planned.doubt is Doubt.SLOWER:
-            _bet_by_pairs(tests, planned, at_edges, known)
+            _bet_by_pairs(tests, planned, at_edges, known, window_seconds)
             continue
         counts = counts_for(planned, measurement)
         if counts is None:
@@ -59,14 +59,18 @@ def _bet_by_pairs(
     planned: PlannedTest,
     at_edges: Mapping[str, ArmCounts],
     known: Mapping[str, Dispersion],
+    window_seconds: float,
 ) -> None:
-    """Bet, in place, with every pair of edges of which the window holds something."""
+    """Bet, in place, with every pair of edges of which the window holds something of the canary."""
     counts = [counts_of(pair, at_edges) for pair in planned.pairs]
-    if not any(counts):
+    if not any(seen is not None and seen.canary.requests for seen in counts):
         return
+    state = tests.get(planned.name)
+    if not is_warm(state, window_seconds):
+        counts = [None] * len(counts)
     dispersions = [
         # A pair that was not counted bets nothing, whatever is assumed.
         INDEPENDENT if seen is None else larger(known[pair.canary_counts], known[pair.stable_counts])
         for pair, seen in zip(planned.pairs, counts, strict=True)
     ]
-    tests[planned.name] = fold_pairs(planned.test, tests.get(planned.name), counts, dispersions)
+    tests[planned.name] = fold_pairs(planned.test, state, counts, dispersions)

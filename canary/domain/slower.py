@@ -6,11 +6,13 @@ tenth slower may have more than 1.2 times stable's share.
 
 One test for all pairs of an objective. Its capital is divided among them evenly, and each bets with its part
 as ``sequential`` does, so its evidence is the mean of theirs: evidence itself, however they depend on each
-other. A pair of which a window holds nothing does not bet in it; whether it does says nothing of the outcome.
+other. A pair of which a window holds nothing does not bet in it, and none bets while the canary warms up:
+neither says anything of the outcome.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from canary.domain.edges import Pair
 from canary.domain.evidence import MixtureState
@@ -24,13 +26,22 @@ from canary.domain.sequential import (
     log_sum_exp,
 )
 
-__all__ = ["counts_of", "fold_pairs", "larger", "log_evidence_by_pair"]
+__all__ = ["counts_of", "fold_pairs", "is_warm", "larger", "log_evidence_by_pair"]
+
+WARM_UP_SECONDS: Final = 60.0
+"""For so long after its first request a canary may fill its caches, compile and connect: while it keeps the
+bound, to be slower than a stable that did so long ago is no evidence."""
 
 
 def counts_of(pair: Pair, by_name: Mapping[str, ArmCounts]) -> ArmCounts | None:
     """The canary's counts at its edge beside stable's at the lower one; None where one was not counted."""
     high, low = by_name.get(pair.canary_counts), by_name.get(pair.stable_counts)
     return None if high is None or low is None else ArmCounts(high.canary, low.stable)
+
+
+def is_warm(state: MixtureState | None, window_seconds: float) -> bool:
+    """Whether the canary had requests in enough windows before: those count that were folded."""
+    return state is not None and state.windows * window_seconds >= WARM_UP_SECONDS
 
 
 def larger(one: Dispersion, other: Dispersion) -> Dispersion:

@@ -12,7 +12,7 @@ from tests.app.world import Behaviour
 
 def released(times: float, **more: str) -> Simulation:
     """A release of a canary that takes so many times as long as stable's 20 ms at the median."""
-    simulation = simulate(max_latency="99% < 500ms", steps="10@1m,50@20s,100@10s", **more)
+    simulation = simulate(max_latency="99% < 500ms", steps="10@2m,50@20s,100@10s", **more)
     simulation.world.behaviours |= {
         "v1": Behaviour(median_ms=20.0),
         "v2": Behaviour(median_ms=20.0 * times),
@@ -44,6 +44,15 @@ def test_a_tenth_slower_is_promoted_without_losing_a_second(times: float) -> Non
     alike.run(600, until=alike.finished)
     assert simulation.release().phase is Phase.SUCCEEDED
     assert simulation.world.now_at == alike.world.now_at
+
+
+def test_a_canary_that_is_cold_for_its_first_minute_is_promoted() -> None:
+    simulation = released(3.0)
+    simulation.run(60, until=lambda: simulation.world.percent() == 10)
+    simulation.run(55)
+    simulation.world.behaviours["v2"] = Behaviour(median_ms=20.0)
+    simulation.run(600, until=simulation.finished)
+    assert simulation.release().phase is Phase.SUCCEEDED
 
 
 def test_crashes_while_it_is_judged_change_nothing_of_what_is_known() -> None:

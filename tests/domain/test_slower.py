@@ -181,7 +181,7 @@ def test_the_larger_dispersion_of_two_edges_is_assumed():
 
 
 def test_three_times_as_slow_within_the_bound_fails_by_comparison():
-    stretch = stretch_of(Durations(60.0), Durations(20.0), windows=30)
+    stretch = stretch_of(Durations(60.0), Durations(20.0), windows=90, number=100)
     verdict = stretch.judge()
     assert (verdict.outcome, verdict.reason) == (Outcome.FAIL, Reason.WORSE_THAN_STABLE)
     assert verdict.objective == "latency"
@@ -195,12 +195,30 @@ def test_three_times_as_slow_within_the_bound_fails_by_comparison():
 @pytest.mark.parametrize("times", [1.0, 1.1, 1.4, 1.5])
 @pytest.mark.parametrize("deviation", [0.3, 0.8, 1.5])
 def test_a_canary_that_is_a_bit_slower_gathers_no_evidence_against_itself(times, deviation):
-    stretch = stretch_of(Durations(40.0 * times, deviation), Durations(40.0, deviation), windows=200)
+    stretch = stretch_of(Durations(40.0 * times, deviation), Durations(40.0, deviation), windows=260)
     assert log_evidence(stretch.evidence.tests[SLOWER]) <= 0.0
 
 
+def test_a_canary_that_is_cold_for_a_minute_gathers_no_evidence_against_itself():
+    stretch = stretch_of(Durations(60.0), Durations(20.0), windows=60)
+    assert log_evidence(stretch.evidence.tests[SLOWER]) == pytest.approx(0.0)
+    for _ in range(60):
+        stretch.see_measurement(
+            measured(stretch.at + 1.0, Durations(20.0).counts(1000), Durations(20.0).counts(9000))
+        )
+    assert log_evidence(stretch.evidence.tests[SLOWER]) <= 0.0
+
+
+def test_windows_without_a_request_of_the_canary_warm_nobody_up():
+    nobody = dict.fromkeys(Durations(20.0).counts(0), Counts(0, 0))
+    stretch = Stretch(plan=BOTH)
+    for _ in range(100):
+        stretch.see_measurement(measured(stretch.at + 1.0, nobody, Durations(20.0).counts(9000)))
+    assert SLOWER not in stretch.evidence.tests
+
+
 def test_a_stable_that_breaks_the_bound_mutes_no_comparison():
-    stretch = stretch_of(Durations(900.0), Durations(250.0), windows=60)
+    stretch = stretch_of(Durations(900.0), Durations(250.0), windows=120)
     assert in_shared_trouble(stretch.evidence.tests, "latency")
     assert stretch.judge().reason is Reason.WORSE_THAN_STABLE
 
@@ -217,7 +235,7 @@ def test_windows_without_further_edges_bet_nothing_and_spoil_nothing():
 def test_edges_that_a_histogram_lacks_are_fewer_pairs():
     slow, fast = Durations(120.0).counts(1000), Durations(40.0).counts(9000)
     stretch = Stretch(plan=BOTH)
-    for _ in range(30):
+    for _ in range(90):
         whole = measured(stretch.at + 1.0, slow, fast)
         some = {name: whole.edges[name] for name in ("latency@250", "latency@100")}
         verdict = stretch.see_measurement(replace(whole, edges=some))
@@ -229,7 +247,7 @@ def test_edges_that_a_histogram_lacks_are_fewer_pairs():
 
 def test_on_a_dry_run_it_decides_nothing():
     stretch = Stretch(plan=replace(BOTH, objectives=(LATENCY,), dry_run=frozenset({"latency"})))
-    for _ in range(30):
+    for _ in range(90):
         seen = measured(stretch.at + 1.0, Durations(120.0).counts(1000), Durations(40.0).counts(9000))
         verdict = stretch.see_measurement(seen)
     assert verdict.outcome is not Outcome.FAIL

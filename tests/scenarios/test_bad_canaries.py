@@ -26,7 +26,7 @@ def test_canary_that_becomes_slow_under_load_is_rolled_back_for_its_latency(shop
 def test_canary_that_is_several_times_as_slow_within_the_bound_is_rolled_back_by_comparison(
     shop: Shop,
 ) -> None:
-    shop.open("20@60s,100@60s")
+    shop.open("20@150s,100@60s")
     version = str(shop.virtual_service()["metadata"]["resourceVersion"])
     shop.push("v2", "latency=150ms")
     ended = shop.wait_for(Phase.ROLLED_BACK, Reason.WORSE_THAN_STABLE).release
