@@ -20,8 +20,9 @@ from benchmarks.detection.costs import fold_milliseconds
 from benchmarks.detection.ours import PLAN, Ours
 from benchmarks.detection.plots import draw
 from benchmarks.detection.promotions import promotion_cells, promotion_table
-from benchmarks.detection.regressions import regressions
+from benchmarks.detection.regressions import regressions, slow_regressions
 from benchmarks.detection.rules import RULES
+from benchmarks.detection.slowness_tables import slow_cells, slow_tables
 from benchmarks.detection.worlds import FAULTS, HEALTHY, Fault, Found, Setting, World, faulty, healthy
 
 HOUR: Final = 3600
@@ -88,15 +89,19 @@ def main() -> int:
         found = {kind: fault_cells(pool, kind, fault_runs) for kind in FAULTS}
         say("promotions")
         promoted = promotion_cells(pool, SETTINGS, max(3, runs // 3))
+        say("slow canaries")
+        slow = slow_cells(pool, runs)
     print(healthy_table(wrong, runs))
     print(fault_tables(found))
     print()
     print("\n".join(promotion_table(promoted)))
+    print()
+    print("\n".join(slow_tables(slow)))
     print(f"\nFolding one window of 1,000 releases with 3 objectives: {fold_milliseconds():.0f} ms.")
     print(f"\nMade in {(time.monotonic() - begun) / 60:.0f} minutes.")
     if arguments.plots is not None:
         draw(arguments.plots, wrong, runs * len(SETTINGS), found)
-    broken = list(regressions(wrong, runs, found, promoted)) if arguments.check else []
+    broken = [*regressions(wrong, runs, found, promoted), *slow_regressions(slow)] if arguments.check else []
     for each in broken:
         say(f"worse than it was: {each}")
     return 1 if broken else 0

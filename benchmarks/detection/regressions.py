@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks.detection.promotions import AT_THE_BUDGET, BUDGET_RULE
+from benchmarks.detection.slowness_tables import Cells, by_pairs_wrongly
 from benchmarks.detection.worlds import Found, Setting
 
-__all__ = ["regressions"]
+__all__ = ["regressions", "slow_regressions"]
 
 MOST_FALSE_ROLLBACKS: Final = 0.03
 """Of all healthy worlds together, the harshest included."""
 MOST_PROMOTED: Final = 0.05
 """Of canaries whose excess is as large as the budget."""
+MOST_OF_TOLERABLE: Final = 0.01
+"""Of canaries that are tolerably slow, by the pairs of edges alone."""
 SECONDS: Final = {
     ("20 %", Setting(100.0, 0.005)): 6.0,
     ("5 %", Setting(100.0, 0.005)): 40.0,
@@ -42,3 +45,10 @@ def regressions(
     share = sum(end is not None for end in passed) / len(passed)
     if share > MOST_PROMOTED:
         yield f"{share:.0%} of canaries that cost the budget were promoted; {MOST_PROMOTED:.0%} may be"
+
+
+def slow_regressions(cells: Cells) -> Iterator[str]:
+    """Say whether the pairs of edges convict canaries that are slow as pods and nodes are."""
+    share = by_pairs_wrongly(cells)
+    if share > MOST_OF_TOLERABLE:
+        yield f"{share:.1%} of tolerably slow canaries were convicted; {MOST_OF_TOLERABLE:.0%} may be"

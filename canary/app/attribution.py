@@ -1,8 +1,10 @@
 """Attribution: which of a release's counts a series adds to. Pure, and linear in the series' increments.
 
 An objective's count of requests and of bad ones is a sum of increments with whole factors (``Share``). For a
-latency bound: requests = bucket(+Inf), bad = bucket(+Inf) - bucket(bound). For a template: requests are what
-its total counts, bad ones what its bad counts; a series may be both.
+latency bound: requests = bucket(+Inf), bad = bucket(+Inf) - bucket(bound). At a further edge
+(``canary.domain.edges``): requests are those within it and those slower than it, two counts that always come
+together. For a template: requests are what its total counts, bad ones what its bad counts; a series may be
+both.
 """
 
 import math
@@ -13,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from canary.app.ports import MetricTarget
+from canary.domain.edges import edges_beside, name_at
 from canary.domain.istio_metrics import (
     BUCKETS,
     DESTINATION,
@@ -29,12 +32,15 @@ from canary.domain.plan import ObjectiveKind
 from canary.domain.pod_names import deployment_of
 
 __all__ = [
+    "SIDE",
     "UNATTRIBUTED",
     "Arm",
     "Place",
     "Share",
+    "Side",
     "Slot",
     "arm_by_template",
+    "further_edges",
     "judges",
     "latency_bounds",
     "places",
@@ -47,6 +53,17 @@ Place = tuple[str, str, str]
 PARTS: Final = 8
 """Stable's pods are counted in at most so many groups: a release stays small, however many pods there are."""
 _HOST: Final = "destination_service"
+
+
+SIDE: Final = "\x1fside"
+"""On which side of an edge a series of ours counts; no label of Prometheus has such a name."""
+
+
+class Side(StrEnum):
+    """A histogram's requests, divided at an edge."""
+
+    WITHIN = "within"
+    SLOWER = "slower"
 
 
 class Arm(StrEnum):
@@ -85,6 +102,11 @@ class Share:
 def latency_bounds(target: MetricTarget) -> frozenset[float]:
     """The bucket edges (ms) that the target's objectives need, besides +Inf."""
     return frozenset(each.bound_ms for each in target.objectives if each.bound_ms is not None)
+
+
+def further_edges(target: MetricTarget) -> frozenset[float]:
+    """The edges (ms) that the target's objectives look at besides their bounds, where they are there."""
+    return frozenset(edge for each in target.objectives for edge in edges_beside(each.bound_ms))
 
 
 def judges(labels: Labels, target: MetricTarget) -> bool:
@@ -146,6 +168,14 @@ def _of_buckets(labels: Labels, target: MetricTarget) -> Sequence[Share]:
     # bound saw a slow answer. Without this, a canary that hangs until its clients give up would look idle.
     hung_up = is_hang_up(labels)
     found: list[Share] = []
+    if SIDE in labels:
+        slower = labels[SIDE] == Side.SLOWER
+        names = [
+            name_at(item.name, edge) for item in target.objectives if edge in edges_beside(item.bound_ms)
+        ]
+        if slower or not hung_up:
+            found += (Share(Slot(name, arm, part), 1, int(slower)) for name in names for part in counted)
+        return found
     for objective in target.objectives:
         if objective.bound_ms is None or edge not in (math.inf, objective.bound_ms):
             continue

@@ -20,6 +20,7 @@ from canary.app.ports import Measurements, MetricTarget, Series
 from canary.app.scrapes import Life, SortedScrapes, sort_scrapes
 from canary.app.tally import Sum, Tally, added, settle, with_increment
 from canary.domain.counting import Increment, Memory, count, forget_before
+from canary.domain.edges import edges_beside, name_at, names_beside
 from canary.domain.istio_metrics import BUCKETS, NATIVE, REQUESTS
 from canary.domain.measurement import Measurement, NoData, NoDataReason, Window, grid_floor
 from canary.domain.plan import Objective, ObjectiveKind
@@ -226,28 +227,30 @@ def _write(book: Book, found: SortedScrapes, increments: Iterable[Increment]) ->
         tally = carry if is_late else by_index.setdefault(_index(each.at, step), {})
         with_increment(tally, found.shares[each.series], each.amount)
     sampled = {_index(at, step) for at in found.requests_at if at > written_until + _TIMESTAMP_SLACK}
-    measurable = _measurable(book.target, found)
+    measurable, at_edges = _measurable(book.target, found), _measurable_at_edges(book.target, found)
     windows = list(book.windows)
     for index in sorted(sampled | by_index.keys()):
         carry = dict(added(carry, by_index.get(index, {})))
         if index not in sampled:
             continue
-        settled = settle(carry, measurable)
+        settled = settle(carry, (*measurable, *at_edges))
         carry = dict(settled.carry)
         window = Window(written_until, index * step)
         windows.append(
             Measurement(
                 window=window,
-                counts=settled.counts,
+                counts={name: settled.counts[name] for name in measurable},
                 unattributed=settled.unattributed,
                 stable_parts=settled.stable_parts,
                 reporter=book.target.reporter,
                 beside=settled.beside,
                 gauges=gauges.readings(book.tracks, book.target, window.end),
+                edges={name: settled.counts[name] for name in at_edges},
             )
         )
         written_until = index * step
     useless = {each.name for each in book.target.objectives if each.bound_ms in found.missing_bounds}
+    useless |= _edge_names(book.target) - set(at_edges)
     carry = {slot: each for slot, each in carry.items() if slot.objective not in useless}
     return replace(book, windows=tuple(windows), written_until=written_until, carry=carry)
 
@@ -259,6 +262,20 @@ def _index(at: float, step: float) -> int:
 
 def _measurable(target: MetricTarget, found: SortedScrapes) -> tuple[str, ...]:
     return tuple(each.name for each in target.objectives if _is_measurable(each, found))
+
+
+def _measurable_at_edges(target: MetricTarget, found: SortedScrapes) -> tuple[str, ...]:
+    """The names of the counts at further edges that all histograms have; a window does without the others."""
+    return tuple(
+        name_at(each.name, edge)
+        for each in target.objectives
+        if _is_measurable(each, found)
+        for edge in sorted(edges_beside(each.bound_ms) - found.missing_edges)
+    )
+
+
+def _edge_names(target: MetricTarget) -> set[str]:
+    return {name for each in target.objectives for name in names_beside(each.name, each.bound_ms)}
 
 
 def _is_measurable(objective: Objective, found: SortedScrapes) -> bool:

@@ -4,6 +4,9 @@ Pure. A histogram's buckets count only where all that are needed of them were se
 that comes later than the total (a sharded remote write) would make every request look slow. A sample that is
 no count (NaN, infinite, negative) is left out, as if its scrape had failed, and reported.
 
+Nothing waits for a bucket at a further edge. Each becomes two series of counts, of the requests within it and
+of those slower than it, by the scrapes that have what both take: a bucket that comes late is counted late.
+
 One scrape may bring the counts of two processes, a proxy's and an application's (Istio merges their metrics).
 They restart apart, so each has a life of its own.
 """
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from canary.app.attribution import Share, Slot, judges, latency_bounds, shares
+from canary.app.attribution import SIDE, Share, Side, Slot, further_edges, judges, latency_bounds, shares
 from canary.app.ports import MetricTarget, Sample, Series
 from canary.domain.counting import Scrape
 from canary.domain.istio_metrics import (
@@ -52,6 +55,8 @@ class SortedScrapes:
     """By series key: what its increments add to."""
     missing_bounds: frozenset[float]
     """Latency bounds (ms) that are no edge of some histogram that judges."""
+    missing_edges: frozenset[float]
+    """The same of the edges that are wanted besides these."""
     has_histograms: bool
     """Whether any bucket of these was sampled."""
     requests_at: frozenset[float]
@@ -95,7 +100,7 @@ def sort_scrapes(
     heard: set[Slot] = set()
     judged_at: set[tuple[str, float]] = set()
     odd: str | None = None
-    counted, missing = _with_whole_histograms(series, target)
+    counted, missing, missing_edges = _with_whole_histograms(series, target)
     for each in counted:
         parts = shares(each.labels, target)
         if not parts:
@@ -122,6 +127,7 @@ def sort_scrapes(
         ),
         shares=shares_by_key,
         missing_bounds=missing,
+        missing_edges=missing_edges,
         has_histograms=any(
             each.labels.get("__name__") == BUCKETS and each.samples and judges(each.labels, target)
             for each in series
@@ -150,9 +156,12 @@ def _is_count(sample: Sample) -> bool:
 
 def _with_whole_histograms(
     series: Sequence[Series], target: MetricTarget
-) -> tuple[list[Series], frozenset[float]]:
-    """The series, the buckets of each histogram cut to the scrapes that have all of them."""
-    bounds = latency_bounds(target)
+) -> tuple[list[Series], frozenset[float], frozenset[float]]:
+    """The series, the buckets of each histogram cut to the scrapes that have all of them; what is missing.
+
+    Missing are bounds, and further edges, that some histogram which judges does not have.
+    """
+    bounds, edges = latency_bounds(target), further_edges(target)
     histograms: dict[str, dict[float, Series]] = {}
     kept: list[Series] = []
     for each in series:
@@ -164,12 +173,15 @@ def _with_whole_histograms(
             histogram = series_key({name: value for name, value in each.labels.items() if name != "le"})
             histograms.setdefault(histogram, {})[edge] = each
     missing: set[float] = set()
+    missing_edges: set[float] = set()
     for by_edge in histograms.values():
         absent, some = bounds - by_edge.keys(), next(iter(by_edge.values()))
-        if absent and not judges(some.labels, target):
+        is_judging = judges(some.labels, target)
+        if absent and not is_judging:
             # Of how bad requests come, what can be known is learned.
             continue
         missing |= absent
+        missing_edges |= edges - by_edge.keys() if is_judging else set()
         needed = [by_edge[edge] for edge in (*sorted(bounds), math.inf) if edge in by_edge]
         if math.inf not in by_edge:
             continue
@@ -178,7 +190,24 @@ def _with_whole_histograms(
             Series(each.labels, tuple(sample for sample in each.samples if sample.at in whole))
             for each in needed
         )
-    return kept, frozenset(missing)
+        for edge in sorted(edges & by_edge.keys()):
+            kept += _divided(by_edge[edge], by_edge[math.inf])
+    return kept, frozenset(missing), frozenset(missing_edges)
+
+
+def _divided(bucket: Series, total: Series) -> Iterable[Series]:
+    """The counts of a histogram on both sides of a bucket's edge; where it makes no sense there is none."""
+    totals = {sample.at: sample.value for sample in total.samples if _is_count(sample)}
+    within = [
+        sample
+        for sample in bucket.samples
+        if _is_count(sample) and sample.value <= totals.get(sample.at, -math.inf)
+    ]
+    slower = (Sample(sample.at, totals[sample.at] - sample.value) for sample in within)
+    return (
+        Series({**bucket.labels, SIDE: Side.WITHIN}, tuple(within)),
+        Series({**bucket.labels, SIDE: Side.SLOWER}, tuple(slower)),
+    )
 
 
 def _shortest_gap(scraped: Iterable[tuple[str, float]]) -> float | None:

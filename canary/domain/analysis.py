@@ -11,19 +11,14 @@ from dataclasses import dataclass, replace
 
 from canary.domain import dispersion, sentences, threshold, threshold_sentences
 from canary.domain.assurance import fold_assurance, missing
+from canary.domain.betting import bet_on_window, counts_at_edges
 from canary.domain.conviction import convict, find, weigh
 from canary.domain.dispersion import Block
-from canary.domain.evidence import Evidence, MixtureState
-from canary.domain.hypotheses import (
-    Doubt,
-    dispersion_for,
-    in_shared_trouble,
-    is_muted,
-    planned_tests,
-)
+from canary.domain.edges import names_beside
+from canary.domain.evidence import Evidence
+from canary.domain.hypotheses import Doubt, in_shared_trouble
 from canary.domain.measurement import NOTHING, ArmCounts, Counts, Measurement, NoData
 from canary.domain.plan import UNATTRIBUTED, Plan
-from canary.domain.sequential import fold_alarm, fold_window, fresh_state
 from canary.domain.verdict import Finding, Outcome, Reason, Verdict
 
 __all__ = ["fold", "judge", "new_evidence", "start_step", "with_history", "with_no_data"]
@@ -59,6 +54,7 @@ def start_step(evidence: Evidence) -> Evidence:
         step_beside={},
         step_assurance={},
         step_checks={},
+        step_edges={},
         step_unattributed=NOTHING,
         split_doubt=None,
     )
@@ -103,7 +99,7 @@ def fold(
     return replace(
         evidence,
         evaluated_until=window.end,
-        tests=_bet(evidence, measurement, plan, window_seconds),
+        tests=bet_on_window(evidence, measurement, plan, window_seconds),
         dispersion=_learned(evidence.dispersion, measurement, plan),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
         reporter=measurement.reporter,
@@ -119,30 +115,11 @@ def fold(
             else evidence.step_checks
         ),
         release_counts=_added(evidence.release_counts, counted),
+        step_edges=_added(evidence.step_edges, counts_at_edges(measurement, plan)),
         step_unattributed=evidence.step_unattributed + measurement.unattributed,
         last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
         no_data=None,
     )
-
-
-def _bet(
-    evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
-) -> dict[str, MixtureState]:
-    # By what was known before this window: whether a bet is made, and which, must not depend on its outcome.
-    before, tests = evidence.tests, dict(evidence.tests)
-    counted = {**measurement.counts, UNATTRIBUTED: ArmCounts(canary=measurement.unattributed)}
-    known = {subject: dispersion_for(subject, evidence) for subject in counted}
-    for planned in planned_tests(plan, window_seconds):
-        counts = counted.get(planned.subject)
-        if counts is None:
-            continue
-        name, test = planned.name, planned.test
-        state = before.get(name)
-        if planned.doubt is Doubt.STABLE_HEALTH:
-            tests[name] = fold_alarm(test, state, ArmCounts(canary=counts.stable))
-        elif not is_muted(planned, before):
-            tests[name] = fold_window(test, state or fresh_state(test), counts, known[planned.subject])
-    return tests
 
 
 def with_history(evidence: Evidence, history: Sequence[Measurement] | None, plan: Plan) -> Evidence:
@@ -174,6 +151,10 @@ def _learned(
         counts = measurement.counts.get(item.name)
         if counts is not None:
             _learn(learned, item.name, measurement, counts.stable)
+        for name in names_beside(item.name, item.bound_ms):
+            at_edge = measurement.edges.get(name)
+            if at_edge is not None:
+                _learn(learned, name, measurement, at_edge.stable)
     return learned
 
 
@@ -359,7 +340,7 @@ def _under_suspicion(case: _Case) -> _Answer | None:
     """
     if case.log_evidence < LOG_SUSPICION:
         return None
-    worst = max(case.findings, key=lambda finding: max(finding.log_evidence_slo, finding.log_evidence_stable))
+    worst = max(case.findings, key=lambda finding: finding.log_evidence_most)
     sentence = sentences.under_suspicion(worst, case.log_evidence, case.log_threshold)
     return _Answer(Outcome.HOLD, Reason.SUSPICION, sentence, worst.objective)
 

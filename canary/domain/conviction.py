@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from canary.domain import sentences
+from canary.domain.edges import pairs_of
 from canary.domain.evidence import Evidence
 from canary.domain.hypotheses import (
     Doubt,
@@ -19,7 +20,8 @@ from canary.domain.interval import anytime_interval
 from canary.domain.measurement import ArmCounts
 from canary.domain.plan import UNATTRIBUTED, Objective, Plan
 from canary.domain.sequential import log_sum_exp
-from canary.domain.verdict import Finding, Reason
+from canary.domain.slower import counts_of, larger, log_evidence_by_pair
+from canary.domain.verdict import Finding, Reason, Slower
 
 __all__ = ["Charge", "Conviction", "Weighed", "convict", "find", "weigh"]
 
@@ -88,6 +90,36 @@ def find(evidence: Evidence, objective: Objective, weighed: Weighed, plan: Plan)
         dispersion=dispersion,
         beside=evidence.step_beside.get(objective.name),
         dry_run=objective.name in plan.dry_run,
+        slower=_slower(evidence, objective, weighed),
+    )
+
+
+def _slower(evidence: Evidence, objective: Objective, weighed: Weighed) -> Slower | None:
+    """The pair of edges that speaks most against the canary; None before any was counted."""
+    pairs, name = pairs_of(objective.name, objective.bound_ms), test_name(objective.name, Doubt.SLOWER)
+    state = evidence.tests.get(name)
+    if state is None or not pairs:
+        return None
+    counted = [
+        (log, pair, counts)
+        for log, pair in zip(log_evidence_by_pair(state, len(pairs)), pairs, strict=True)
+        if (counts := counts_of(pair, evidence.step_edges)) is not None
+    ]
+    if not counted:
+        return None
+    _, pair, counts = max(counted, key=lambda each: each[0])
+    assumed = larger(
+        dispersion_for(pair.canary_counts, evidence), dispersion_for(pair.stable_counts, evidence)
+    ).canary
+    return Slower(
+        canary_ms=pair.canary_ms,
+        stable_ms=pair.stable_ms,
+        canary=counts.canary,
+        stable=counts.stable,
+        canary_interval=anytime_interval(counts.canary.requests, counts.canary.bad, dispersion=assumed),
+        stable_interval=anytime_interval(counts.stable.requests, counts.stable.bad, dispersion=assumed),
+        dispersion=assumed,
+        log_evidence=weighed.log_by_test[name],
     )
 
 
@@ -120,12 +152,16 @@ def convict(
         )
         return Conviction(Reason.UNATTRIBUTED_ERRORS, subject, sentence)
     finding = next(item for item in findings if item.objective == subject)
-    against_bound = cause.planned.doubt is Doubt.OBJECTIVE
-    reason = Reason.OBJECTIVE_BREACHED if against_bound else Reason.WORSE_THAN_STABLE
+    doubt = cause.planned.doubt
+    reason = Reason.OBJECTIVE_BREACHED if doubt is Doubt.OBJECTIVE else Reason.WORSE_THAN_STABLE
     if not alone:
         sentence = sentences.together(finding, plan.tolerance, log_evidence, windows)
-    elif against_bound:
+    elif doubt is Doubt.OBJECTIVE:
         sentence = sentences.breached(finding, log_evidence, windows)
+    elif doubt is Doubt.SLOWER and finding.slower is not None:
+        sentence = sentences.slower_than_stable(
+            finding, finding.slower, plan.tolerance, log_evidence, windows
+        )
     else:
         sentence = sentences.worse_than_stable(finding, plan.tolerance, log_evidence, windows)
     return Conviction(reason, subject, sentence)

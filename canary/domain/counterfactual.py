@@ -1,12 +1,13 @@
 """Counterfactuals: with which other bounds the same counts would not have convicted, or already would have.
 
-They tell an owner how far a verdict was from the other one. They rest on the counts of the whole release,
-taken at once: when within the release the bad requests came is left out, so they are near, not exact.
+They tell an owner how far a verdict was from the other one. They rest on the counts of the whole
+release, of further edges of latency on those of its last step, taken at once: when the bad requests came is
+left out, so they are near, not exact.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from canary.domain.evidence import Evidence
@@ -14,6 +15,7 @@ from canary.domain.hypotheses import Doubt, PlannedTest, dispersion_for, planned
 from canary.domain.measurement import ArmCounts
 from canary.domain.plan import Plan
 from canary.domain.sequential import Dispersion, Hypothesis, bets, log_factors, log_sum_exp
+from canary.domain.slower import counts_of, larger
 
 __all__ = ["Limits", "limits_of"]
 
@@ -29,7 +31,8 @@ class Limits:
     bound: float | None
     """A fraction; 0 when no bound is too strict for them, None when none is wide enough."""
     tolerance: float | None
-    """Times stable's share; None when none is wide enough, such as beside a stable without a bad request."""
+    """Times stable's share, for latency by every pair of edges, too; None when none is wide enough, such as
+    beside a stable without a bad request."""
 
 
 def limits_of(evidence: Evidence, plan: Plan, window_seconds: float) -> dict[str, Limits]:
@@ -40,11 +43,26 @@ def limits_of(evidence: Evidence, plan: Plan, window_seconds: float) -> dict[str
         counts = evidence.release_counts.get(name, ArmCounts())
         if counts.canary.requests:
             dispersion = dispersion_for(name, evidence)
+            tolerances = [_least_tolerance(by_doubt[name, Doubt.COMPARISON], counts, dispersion, plan)]
+            if (slower := by_doubt.get((name, Doubt.SLOWER))) is not None:
+                tolerances += _tolerances_by_pair(slower, evidence, plan)
+            wide = [each for each in tolerances if each is not None]
             found[name] = Limits(
-                _least_bound(by_doubt[name, Doubt.OBJECTIVE], counts, dispersion, plan),
-                _least_tolerance(by_doubt[name, Doubt.COMPARISON], counts, dispersion, plan),
+                bound=_least_bound(by_doubt[name, Doubt.OBJECTIVE], counts, dispersion, plan),
+                tolerance=max(wide) if len(wide) == len(tolerances) else None,
             )
     return found
+
+
+def _tolerances_by_pair(planned: PlannedTest, evidence: Evidence, plan: Plan) -> Iterator[float | None]:
+    """The least tolerance of each pair of latency edges, with its part of the capital."""
+    for pair in planned.pairs:
+        counts = counts_of(pair, evidence.step_edges)
+        if counts is not None:
+            edges = (pair.canary_counts, pair.stable_counts)
+            dispersion = larger(*(dispersion_for(edge, evidence) for edge in edges))
+            part = replace(planned, weight=planned.weight / len(planned.pairs))
+            yield _least_tolerance(part, counts, dispersion, plan)
 
 
 def _least_bound(planned: PlannedTest, counts: ArmCounts, dispersion: Dispersion, plan: Plan) -> float | None:

@@ -64,10 +64,11 @@ class Evidence:
     evaluated_until: float
     """End of the last window folded, Unix seconds: each window is folded at most once."""
     tests: Mapping[str, MixtureState] = field(default_factory=dict)
-    """By test name: ``<objective>/slo``, ``<objective>/stable``, ``unattributed/slo`` and, for stable's own
-    health, ``<objective>/stable-slo``."""
+    """By test name: ``<objective>/slo``, ``<objective>/stable``, ``<objective>/slower``, ``unattributed/slo``
+    and, for stable's own health, ``<objective>/stable-slo``."""
     dispersion: Mapping[str, tuple[Block, ...]] = field(default_factory=dict)
-    """By objective, or ``unattributed``: what is known of how stable's bad requests come."""
+    """By objective, or one at a further edge (``latency@100``), or ``unattributed``: what is known of how
+    stable's bad requests come."""
     history_until: float | None = None
     """Where the history that it was learned from ends, Unix seconds; None until it was."""
     step_counts: Mapping[str, ArmCounts] = field(default_factory=dict)
@@ -82,6 +83,9 @@ class Evidence:
     """By objective: the bets of this step that going on is safe; for plans that ask for it."""
     step_checks: Mapping[str, Checks] = field(default_factory=dict)
     """By the name of an objective by the threshold rule: its checks since the present step began."""
+    step_edges: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By objective and further edge (``latency@100``), and by latency objective at its bound: counts in the
+    windows that were folded since the present step began. To be shown."""
     step_unattributed: Counts = NOTHING
     """All requests, and those that reached no workload, in the windows that were folded since then."""
     split_before: Counts = NOTHING

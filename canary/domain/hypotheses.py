@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from canary.domain.dispersion import UNKNOWN, dispersion_of
+from canary.domain.edges import Pair, pairs_of
 from canary.domain.evidence import Evidence, MixtureState
 from canary.domain.plan import UNATTRIBUTED, ObjectiveKind, Plan
 from canary.domain.sequential import (
@@ -54,6 +55,8 @@ class Doubt(StrEnum):
     """The canary, or for ``unattributed`` the service's hosts, keep the objective's bound."""
     COMPARISON = "stable"
     """The canary is at most ``tolerance`` times as bad as stable."""
+    SLOWER = "slower"
+    """For latency: the canary is not several times as slow as stable."""
     STABLE_HEALTH = "stable-slo"
     """Stable itself keeps the objective's bound. An alarm that never convicts."""
 
@@ -72,6 +75,8 @@ class PlannedTest:
     """The key of its state in ``Evidence.tests``."""
     decides: bool = True
     """Whether it may convict: not stable's alarm, nor what is on a dry run."""
+    pairs: tuple[Pair, ...] = ()
+    """For ``SLOWER``: the pairs of edges among which its capital is divided."""
 
 
 @lru_cache(maxsize=4096)
@@ -83,7 +88,7 @@ def test_name(subject: str, doubt: Doubt) -> str:
 def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
     """Return every test of a release under ``plan``."""
     return _tests(
-        tuple([(item.name, item.kind, item.max_bad_ratio) for item in plan.objectives]),
+        tuple([(item.name, item.kind, item.max_bad_ratio, item.bound_ms) for item in plan.objectives]),
         plan.dry_run,
         plan.tolerance,
         plan.false_rollback_budget,
@@ -93,27 +98,32 @@ def planned_tests(plan: Plan, window_seconds: float) -> tuple[PlannedTest, ...]:
 
 @lru_cache(maxsize=4096)
 def _tests(
-    bounds: tuple[tuple[str, ObjectiveKind, float], ...],
+    bounds: tuple[tuple[str, ObjectiveKind, float, float | None], ...],
     dry_run: frozenset[str],
     tolerance: float,
     alpha: float,
     horizon_windows: int,
 ) -> tuple[PlannedTest, ...]:
     """They are asked for at every window of every release, and plans are few."""
-    deciding = [(kind, bound) for name, kind, bound in bounds if name not in dry_run]
+    deciding = [item for item in bounds if item[0] not in dry_run]
     # Requests that reached no workload are judged by the bound on errors; by none where none decides.
-    bound_of_lost = next((bound for kind, bound in deciding if kind is ObjectiveKind.ERRORS), None)
-    convicting = 2 * len(deciding) + (bound_of_lost is not None)
+    bound_of_lost = next((bound for _, kind, bound, _ in deciding if kind is ObjectiveKind.ERRORS), None)
+    convicting = int(bound_of_lost is not None) + sum(
+        3 if pairs_of(name, bound_ms) else 2 for name, _, _, bound_ms in deciding
+    )
     # What is on a dry run is shown as if it decided, too; it takes nothing from what does.
     weight = 1.0 / max(1, convicting)
     budget = Budget(alpha, weight, horizon_windows)
     tests = []
-    for name, _, bound in bounds:
+    for name, _, bound, bound_ms in bounds:
         against_bound = objective_test(bound, budget)
         decides, against_stable = name not in dry_run, comparison_test(tolerance, budget)
         tests.append(_planned(name, Doubt.STABLE_HEALTH, 0.0, against_bound, decides=False))
         tests.append(_planned(name, Doubt.OBJECTIVE, weight, against_bound, decides=decides))
         tests.append(_planned(name, Doubt.COMPARISON, weight, against_stable, decides=decides))
+        if pairs := pairs_of(name, bound_ms):
+            by_pair = comparison_test(tolerance, budget, comparisons=len(pairs))
+            tests.append(_planned(name, Doubt.SLOWER, weight, by_pair, decides=decides, pairs=pairs))
     if bound_of_lost is not None:
         never_arrived = objective_test(bound_of_lost, budget)
         tests.append(_planned(UNATTRIBUTED, Doubt.OBJECTIVE, weight, never_arrived, decides=True))
@@ -121,9 +131,15 @@ def _tests(
 
 
 def _planned(
-    subject: str, doubt: Doubt, weight: float, test: SequentialTest, *, decides: bool
+    subject: str,
+    doubt: Doubt,
+    weight: float,
+    test: SequentialTest,
+    *,
+    decides: bool,
+    pairs: tuple[Pair, ...] = (),
 ) -> PlannedTest:
-    return PlannedTest(subject, doubt, weight, test, test_name(subject, doubt), decides)
+    return PlannedTest(subject, doubt, weight, test, test_name(subject, doubt), decides, pairs)
 
 
 def in_shared_trouble(states: Mapping[str, MixtureState], objective: str) -> bool:

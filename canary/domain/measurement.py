@@ -104,6 +104,9 @@ class Measurement:
     """By objective: the same by the other reporter, where there is one."""
     gauges: Mapping[str, GaugeReading] = field(default_factory=dict)
     """By the name of an objective by the threshold rule; without those that had nothing fresh to say."""
+    edges: Mapping[str, ArmCounts] = field(default_factory=dict)
+    """By name (``edges.name_at``): counts at further edges of a latency objective's histogram, without those
+    that it lacks. What is known of stable's pods at these is in ``stable_parts``."""
 
 
 class NoDataReason(StrEnum):

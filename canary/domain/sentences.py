@@ -14,7 +14,7 @@ from canary.domain.duration import format_duration
 from canary.domain.evidence import SplitDoubt
 from canary.domain.measurement import Counts, NoData
 from canary.domain.plan import EvidenceRule, ObjectiveKind, OnNoData, Plan
-from canary.domain.verdict import Finding, Interval
+from canary.domain.verdict import Finding, Interval, Slower
 
 __all__ = [
     "Progress",
@@ -30,6 +30,7 @@ __all__ = [
     "one_in",
     "percent",
     "shared_trouble",
+    "slower_than_stable",
     "split_not_observed",
     "subject_of",
     "together",
@@ -84,6 +85,16 @@ def worse_than_stable(finding: Finding, tolerance: float, log_evidence: float, w
     )
 
 
+def slower_than_stable(
+    finding: Finding, slower: Slower, tolerance: float, log_evidence: float, windows: int
+) -> str:
+    """Fail: the canary is several times as slow as stable."""
+    return (
+        f"FAIL {finding.objective}: {_slowness(slower)}. If the canary's share were at most {tolerance:g}x "
+        f"that of stable, {_strength(log_evidence, windows, slower.dispersion)}"
+    )
+
+
 def lost_on_the_way(
     counts: Counts, interval: Interval, allowed: float, log_evidence: float, windows: int, dispersion: float
 ) -> str:
@@ -99,7 +110,7 @@ def together(finding: Finding, tolerance: float, log_evidence: float, windows: i
     """Fail: no test alone convicts, all together do; ``finding`` contributes most."""
     strength = _strength(log_evidence, windows, finding.dispersion)
     return (
-        f"FAIL {subject_of(finding)}, with the other objectives: {_both(finding)}. If the canary kept every "
+        f"FAIL {subject_of(finding)}, with the other objectives: {_most(finding)}. If the canary kept every "
         f"bound and were at most {tolerance:g}x stable, {strength}"
     )
 
@@ -195,7 +206,7 @@ def under_suspicion(finding: Finding, log_evidence: float, log_threshold: float)
     """Hold: the evidence speaks against the canary, though it does not convict it."""
     way = 100.0 * log_evidence / log_threshold
     return (
-        f"HOLD {subject_of(finding)}: {_both(finding)}. The evidence against the canary has come "
+        f"HOLD {subject_of(finding)}: {_most(finding)}. The evidence against the canary has come "
         f"{way:.0f} % of the way to a rollback: no step is taken until it has faded."
     )
 
@@ -280,6 +291,23 @@ def _strength(log_evidence: float, windows: int, dispersion: float) -> str:
 def _both(finding: Finding) -> str:
     canary = _share(finding.canary, finding.canary_interval, finding.kind)
     return f"canary {canary} vs stable {_share(finding.stable, finding.stable_interval, finding.kind)}"
+
+
+def _most(finding: Finding) -> str:
+    """The numbers of the strongest test."""
+    slower = finding.slower
+    if slower is not None and slower.log_evidence >= finding.log_evidence_most:
+        return _slowness(slower)
+    return _both(finding)
+
+
+def _slowness(slower: Slower) -> str:
+    canary = _share(slower.canary, slower.canary_interval, ObjectiveKind.LATENCY)
+    stable = _share(slower.stable, slower.stable_interval, ObjectiveKind.LATENCY)
+    return (
+        f"{canary} of the canary's requests took longer than {slower.canary_ms:g} ms, while of stable's "
+        f"{stable} took longer than even {slower.stable_ms:g} ms"
+    )
 
 
 def _share(counts: Counts, interval: Interval, kind: ObjectiveKind) -> str:

@@ -118,12 +118,15 @@ def objective_test(bound: float, budget: Budget) -> SequentialTest:
     )
 
 
-def comparison_test(tolerance: float, budget: Budget) -> SequentialTest:
-    """Doubt that the canary's rate of bad requests is at most ``tolerance`` times stable's."""
+def comparison_test(tolerance: float, budget: Budget, *, comparisons: int = 1) -> SequentialTest:
+    """Doubt that the canary's rate of bad requests is at most ``tolerance`` times stable's.
+
+    ``comparisons`` is among how many of this kind one test's capital is divided.
+    """
     return SequentialTest(
         Hypothesis(ratio=tolerance, delta=0.0),
         COMPARISON_GRID,
-        _log_cap(budget, len(COMPARISON_GRID)),
+        _log_cap(budget, comparisons * len(COMPARISON_GRID)),
         budget.horizon_windows,
     )
 

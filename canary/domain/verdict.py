@@ -1,12 +1,13 @@
 """Verdicts: Pass, Fail or Hold, with the reason and every number that led to it."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from canary.domain.measurement import ArmCounts, Counts
 from canary.domain.plan import ObjectiveKind
 
-__all__ = ["Finding", "Interval", "Outcome", "Reason", "Verdict"]
+__all__ = ["Finding", "Interval", "Outcome", "Reason", "Slower", "Verdict"]
 
 
 class Outcome(StrEnum):
@@ -68,6 +69,25 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Slower:
+    """How slow the canary is beside stable, by the pair of edges that speaks most against it.
+
+    Bad are, of the canary, requests that took longer than ``canary_ms``; of stable, than the lower
+    ``stable_ms``.
+    """
+
+    canary_ms: float
+    stable_ms: float
+    canary: Counts
+    stable: Counts
+    canary_interval: Interval
+    stable_interval: Interval
+    dispersion: float
+    log_evidence: float
+    """Natural log of w*E of the test, of which this pair is one part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is known about one objective: counts since the step began, bounds, and the evidence."""
 
@@ -90,6 +110,19 @@ class Finding:
     """What was counted by the other reporter, which does not judge; None where there is no such count."""
     dry_run: bool = False
     """The objective decides nothing."""
+    slower: Slower | None = None
+    """For latency; None where nothing was counted at a pair of edges."""
+
+    @property
+    def log_evidence_against_stable(self) -> float:
+        """The stronger of the tests that compare with stable; natural log of w*E."""
+        slower = -math.inf if self.slower is None else self.slower.log_evidence
+        return max(self.log_evidence_stable, slower)
+
+    @property
+    def log_evidence_most(self) -> float:
+        """The strongest of the tests; natural log of w*E."""
+        return max(self.log_evidence_slo, self.log_evidence_against_stable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,10 @@ def _numbers(finding: Finding | None, record: Record) -> tuple[str, ...]:
 def _limits(limits: Limits | None) -> str:
     if limits is None:
         return "-"
-    if limits.bound == 0.0:
+    if limits.bound == 0.0 and limits.tolerance is not None and limits.tolerance <= 1.0:
         return "any"
     bound = "no bound" if limits.bound is None else percent(_up(limits.bound))
+    bound = "any bound" if limits.bound == 0.0 else bound
     tolerance = "no tolerance" if limits.tolerance is None else f"{_up(limits.tolerance):g}x stable"
     return f"{bound}, {tolerance}"
 

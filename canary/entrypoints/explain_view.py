@@ -18,6 +18,7 @@ from canary.domain.release import Release
 from canary.domain.sentences import percent
 from canary.entrypoints.decisions_view import decisions_in_words
 from canary.entrypoints.live_view import LiveView, last_verdict, next_in_words, percent_of_threshold
+from canary.entrypoints.pairs_view import pair_rows, pairs_document
 from canary.entrypoints.plan_view import plan_in_words
 from canary.entrypoints.rendering import duration, marked, moment, printable, table
 from canary.entrypoints.threshold_view import THRESHOLD_HEADER, threshold_rows
@@ -94,6 +95,7 @@ def explanation_document(explanation: Explanation) -> Json:
             "percentOfThreshold": percent_of_threshold(log, weighed.log_threshold),
             "windows": release.evidence.tests[name].windows if name in release.evidence.tests else 0,
             "counts": name in counted,
+            **pairs_document(release, weighed, name),
         }
         for name, log in weighed.log_by_test.items()
     ]
@@ -215,7 +217,7 @@ def evidence_in_words(release: Release) -> str:
         f"A canary that is no worse than allowed ever reaches the threshold in at most {percent(budget)} "
         "of releases, however often one looks.\n"
         "slo: against the objective's bound; stable: at most "
-        f"{release.plan.tolerance:g}x as bad as stable."
+        f"{release.plan.tolerance:g}x as bad as stable; slower: not several times as slow as stable."
     )
 
 
@@ -223,7 +225,7 @@ def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
     """Return a row for each test, under ``EVIDENCE_HEADER``."""
     weighed = weigh(release.evidence, release.plan, release.window_seconds)
     counted = {charge.planned.name for charge in weighed.charges}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, log in weighed.log_by_test.items():
         state = release.evidence.tests.get(name)
         reached = percent_of_threshold(log, weighed.log_threshold)
@@ -234,6 +236,7 @@ def evidence_rows(release: Release) -> tuple[tuple[str, ...], ...]:
         else:
             now = "muted: stable is in trouble itself"
         rows.append((name, f"{log:.2f}", f"{reached}%", str(state.windows if state else 0), now))
+        rows += pair_rows(release, weighed, name)
     return tuple(rows)
 
 

@@ -90,7 +90,7 @@ class ObjectiveView:
     bound_evidence_percent: int
     """Of the way to a rollback, on the log scale: the test against the bound."""
     stable_evidence_percent: int
-    """The same of the test against stable."""
+    """The same of the test against stable; for latency, of the stronger of two."""
     dispersion: float
     """How many times as much stable's bad requests vary as independent ones would."""
     beside: Beside | None = None
@@ -220,7 +220,7 @@ def _objective(finding: Finding, threshold: float, reporter: str) -> ObjectiveVi
         stable=Arm(finding.stable, finding.stable_interval),
         max_bad_ratio=finding.max_bad_ratio,
         bound_evidence_percent=percent_of_threshold(finding.log_evidence_slo, threshold),
-        stable_evidence_percent=percent_of_threshold(finding.log_evidence_stable, threshold),
+        stable_evidence_percent=percent_of_threshold(finding.log_evidence_against_stable, threshold),
         dispersion=finding.dispersion,
         dry_run=finding.dry_run,
         beside=None if finding.beside is None else _beside(finding.beside, finding.dispersion, reporter),

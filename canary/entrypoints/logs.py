@@ -122,7 +122,7 @@ def _numbers(verdict: Verdict) -> dict[str, Any]:
                 "at_most": finding.max_bad_ratio,
                 "dispersion": round(finding.dispersion, 2),
                 "against_bound": round(finding.log_evidence_slo, 3),
-                "against_stable": round(finding.log_evidence_stable, 3),
+                "against_stable": round(finding.log_evidence_against_stable, 3),
             }
             for finding in verdict.findings
         },

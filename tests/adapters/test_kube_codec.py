@@ -33,7 +33,7 @@ from canary.domain.plan import (
     Threshold,
 )
 from canary.domain.release import Phase, Release, Stage
-from canary.domain.verdict import Finding, Interval, Outcome, Reason, Verdict
+from canary.domain.verdict import Finding, Interval, Outcome, Reason, Slower, Verdict
 
 Json = dict[str, Any]
 
@@ -94,13 +94,25 @@ evidences = st.builds(
     step_counts=st.dictionaries(words, arms, max_size=2),
     release_counts=st.dictionaries(words, arms, max_size=2),
     step_checks=st.dictionaries(words, checks, max_size=2),
+    step_edges=st.dictionaries(words, arms, max_size=2),
     step_unattributed=counts,
     last_canary_request_at=st.none() | times,
     no_data=st.none() | st.builds(NoData, st.sampled_from(NoDataReason), words, times),
 )
 intervals = st.builds(Interval, numbers, numbers)
+slower = st.builds(Slower, numbers, numbers, counts, counts, intervals, intervals, numbers, logs)
 findings = st.builds(
-    Finding, words, counts, counts, intervals, intervals, numbers, st.none() | numbers, logs, logs
+    Finding,
+    words,
+    counts,
+    counts,
+    intervals,
+    intervals,
+    numbers,
+    st.none() | numbers,
+    logs,
+    logs,
+    slower=st.none() | slower,
 )
 verdicts = st.builds(
     Verdict,

@@ -9,7 +9,7 @@ from canary.app.planning import Planner
 from canary.app.ports import Measurements
 from canary.app.reconciler import Reconciler, ReconcilerPorts, ReconcilerSettings
 from canary.domain.measurement import Measurement
-from canary.domain.plan import ServiceKey
+from canary.domain.plan import ObjectiveKind, ServiceKey
 from canary.domain.policy import NOTHING_PROVIDED, Provided
 from canary.domain.release import Release
 from canary.domain.verdict import Reason
@@ -70,6 +70,11 @@ class Simulation:
                 {names[kind]: arms for kind, arms in item.counts.items() if kind in names},
                 item.unattributed,
                 gauges=item.gauges,
+                edges={
+                    f"{names[ObjectiveKind.LATENCY]}@{edge}": arms
+                    for edge, arms in item.edges.items()
+                    if ObjectiveKind.LATENCY in names
+                },
             )
             for end, item in sorted(self.world.windows.items())
             if end > evaluated_until

@@ -4,12 +4,15 @@ It keeps its own account of what users would have seen, so that tests can make c
 rather than about calls. ``Crash`` ends the simulated process before or right after any write.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from canary.app.ports import Announcement, StoredPolicy
+from canary.domain.edges import edges_beside
 from canary.domain.errors import Problem
-from canary.domain.measurement import ArmCounts, Counts, GaugeReading, Measurement, NoData, Window
+from canary.domain.measurement import NOTHING, ArmCounts, Counts, GaugeReading, Measurement, NoData, Window
 from canary.domain.observation import Requests
 from canary.domain.plan import ObjectiveKind, ServiceKey
 from canary.domain.release import Release
@@ -18,6 +21,7 @@ from canary.domain.weight import Split
 KEY = ServiceKey("shop", "checkout")
 EPOCH = 1_700_000_000.0
 STARTUP_SECONDS = 3
+EDGES = edges_beside(500.0)
 
 
 class Crash(BaseException):
@@ -30,6 +34,14 @@ class Behaviour:
 
     errors: float = 0.0
     slow: float = 0.0
+    median_ms: float | None = None
+    """Where this is said, logarithms of durations are normal, and what is slow is so by 500 ms."""
+
+    def slower_than(self, edge_ms: float) -> float:
+        """The fraction of requests that take longer."""
+        if self.median_ms is None:
+            return self.slow
+        return 1.0 - NormalDist(math.log(self.median_ms), 0.8).cdf(math.log(edge_ms))
 
 
 @dataclass
@@ -120,12 +132,13 @@ class World:
     def _serve_one_second(self) -> None:
         if self.astray:
             lost = Counts(int(self.rate), int(self.rate))
-            self._record({"checkout": (0, 0, 0), "checkout-canary": (0, 0, 0)}, lost)
+            self._record({"checkout": (0, 0, 0), "checkout-canary": (0, 0, 0)}, lost, {})
             return
         percent = self.percent() if any(self.routes.values()) else self._percent_of_pods()
         if self.proxies_deaf_at is not None:
             percent = self.proxies_deaf_at
         counts = {}
+        above: dict[str, dict[float, Counts]] = {}
         unattributed = Counts(0, 0)
         for name, share in (("checkout-canary", percent / 100), ("checkout", 1 - percent / 100)):
             requests = self._whole(f"{name}/n", self.rate * share)
@@ -141,13 +154,24 @@ class World:
             if deployment is not None:
                 behaviour = self.behaviours.get(self.serving_template(deployment), Behaviour())
             bad = min(requests, self._whole(f"{name}/e", requests * behaviour.errors))
-            slow = min(requests, self._whole(f"{name}/s", requests * behaviour.slow))
+            slow = min(requests, self._whole(f"{name}/s", requests * behaviour.slower_than(500.0)))
             self.failed_requests += bad
             counts[name] = (requests, bad, slow)
+            if behaviour.median_ms is not None:
+                above[name] = {edge: self._above(name, requests, behaviour, edge) for edge in EDGES}
         if self.no_data is None and self.rate > 0:
-            self._record(counts, unattributed)
+            self._record(counts, unattributed, above)
 
-    def _record(self, counts: dict[str, tuple[int, int, int]], unattributed: Counts) -> None:
+    def _above(self, name: str, requests: int, behaviour: Behaviour, edge_ms: float) -> Counts:
+        slow = self._whole(f"{name}/{edge_ms}", requests * behaviour.slower_than(edge_ms))
+        return Counts(requests, min(requests, slow))
+
+    def _record(
+        self,
+        counts: dict[str, tuple[int, int, int]],
+        unattributed: Counts,
+        above: Mapping[str, Mapping[float, Counts]],
+    ) -> None:
         canary, stable = counts["checkout-canary"], counts["checkout"]
         total = canary[0] + stable[0] + unattributed.requests
         arms = {
@@ -158,7 +182,12 @@ class World:
         by_kind = {kind.value: value for kind, value in arms.items()}
         said = {name: GaugeReading(*values, self.now_at, self.now_at) for name, values in self.gauges.items()}
         lost = Counts(total, unattributed.bad)
-        self.windows[self.now_at] = Measurement(window, by_kind, lost, gauges=said)
+        at_edges = {
+            f"{edge:g}": ArmCounts(*(above.get(name, {}).get(edge, NOTHING) for name in counts))
+            for edge in EDGES
+            if above
+        }
+        self.windows[self.now_at] = Measurement(window, by_kind, lost, gauges=said, edges=at_edges)
 
     def _percent_of_pods(self) -> float:
         """Where no route is left, each ready pod gets as many requests as the next."""

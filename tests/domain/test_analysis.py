@@ -115,7 +115,7 @@ def test_a_dead_canary_fails_even_while_stable_is_in_trouble():
 def test_small_faults_in_several_objectives_convict_together():
     stretch = Stretch(plan=BOTH)
     tests = {
-        name: replace(state, log_capitals=(math.log(80.0),) * len(state.log_capitals), reserve=0.0)
+        name: replace(state, log_capitals=(math.log(110.0),) * len(state.log_capitals), reserve=0.0)
         for name, state in _after(stretch, HEALTHY).items()
         if not name.endswith("stable-slo")
     }

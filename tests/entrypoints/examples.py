@@ -118,7 +118,7 @@ BAKING = at_first_step(0)
 WATCHED = watched(BAKING, Checks(NOW, NOW - 1, 812.0, 40.0, 7, 2, 1, 1, 812.0, is_silent=False))
 BREACHED = watched(BAKING, Checks(NOW, NOW - 1, 812.0, None, 7, 3, 1, 1, 812.0, is_silent=False))
 PAID = paid(BAKING, Counts(4000, 12), Counts(9000, 3))
-SUSPECTED = at_first_step(1)
+SUSPECTED = at_first_step(1, windows=7)
 CONVICTED = at_first_step(10)
 ROLLING_BACK = replace(
     CONVICTED.to(Phase.ROLLING_BACK, CONVICTED.reason, CONVICTED.message, NOW), stage=Stage.RETURNING

@@ -9,10 +9,10 @@ from tests.entrypoints.examples import CONVICTED, SUSPECTED
 def test_the_document_has_counts_evidence_windows_and_queries(shop):
     shop.begin(SUSPECTED)
     found = json.loads(shop.run("explain", "myapp", "-o", "json"))
-    assert found["verdict"]["findings"][0]["canary"] == {"requests": 300, "bad": 6}
+    assert found["verdict"]["findings"][0]["canary"] == {"requests": 350, "bad": 7}
     assert found["evidence"]["logThreshold"] > found["evidence"]["log"] > 0
     tests = {item["test"]: item for item in found["evidence"]["tests"]}
-    assert tests["errors/stable"]["windows"] == 6
+    assert tests["errors/stable"]["windows"] == 7
     assert tests["errors/stable"]["counts"]
     assert set(found["queries"]) == {"istio_requests_total", "istio_request_duration_milliseconds_bucket"}
     assert found["windows"]["until"].startswith("2023-11-14T22:13:20")

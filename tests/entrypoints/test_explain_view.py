@@ -1,18 +1,24 @@
 """An explanation has everything that a verdict rests on, and a way out that needs no controller."""
 
 import json
+import math
 import shlex
 from dataclasses import replace
 
+import pytest
+
 from canary.adapters.istio.objects import Home
 from canary.app.ports import StoredRelease
+from canary.domain.analysis import fold
+from canary.domain.conviction import weigh
 from canary.domain.counterfactual import Limits
-from canary.domain.measurement import ArmCounts, Counts, NoData, NoDataReason
+from canary.domain.measurement import ArmCounts, Counts, Measurement, NoData, NoDataReason, Window
 from canary.domain.observation import Requests
 from canary.domain.plan import EvidenceRule, Gate
 from canary.domain.record import Record
 from canary.entrypoints.explain_view import Explanation, explain_text, kubectl_patches, requests_in_words
 from canary.entrypoints.live_view import live_view
+from canary.entrypoints.pairs_view import pairs_document
 from tests.entrypoints.examples import (
     BAKING,
     CONVICTED,
@@ -74,7 +80,7 @@ def test_objectives_by_the_threshold_rule_are_listed_apart_and_marked_as_such():
 
 def test_every_test_is_listed_with_its_share_of_the_threshold_and_its_windows():
     lines = [" ".join(line.split()) for line in explained(SUSPECTED).splitlines()]
-    assert any(line.startswith("errors/stable 0.15 3% 6 counts") for line in lines)
+    assert any(line.startswith("errors/stable 0.37 8% 7 counts") for line in lines)
     assert any(line.startswith("unattributed/slo") for line in lines)
 
 
@@ -164,3 +170,33 @@ def test_what_the_other_reporter_counted_is_told_beside_and_is_no_judge():
     assert row.endswith("(9 of 2700) shown only -")
     by_pods = replace(release, evidence=replace(release.evidence, reporter="destination"))
     assert "as clients saw it" in explained(by_pods)
+
+
+def test_every_pair_of_latency_edges_is_listed_with_its_part_of_the_evidence():
+    window = Window(NOW, NOW + 5.0)
+    latency = ArmCounts(Counts(100, 2), Counts(900, 2))
+    edges = {
+        "latency@250": ArmCounts(Counts(100, 10), Counts(900, 9)),
+        "latency@100": ArmCounts(Counts(100, 60), Counts(900, 90)),
+    }
+    evidence = fold(
+        BAKING.evidence,
+        Measurement(window, {"latency": latency}, edges=edges),
+        BAKING.plan,
+        window_seconds=5.0,
+        step_index=0,
+        step_since=BAKING.step_since,
+    )
+    release = replace(BAKING, evidence=evidence)
+    lines = [" ".join(line.split()) for line in explained(release).splitlines()]
+    at = next(number for number, line in enumerate(lines) if line.startswith("latency/slower "))
+    rows = lines[at + 1 : at + 5]
+    assert [row.partition(" ms vs ")[0] for row in rows] == ["1000", "500", "250", "100"]
+    assert rows[0].endswith("no such edges were counted in this step")
+    assert rows[1].endswith("canary 2.0 % above 500 ms, stable 1.0 % above 250 ms")
+    weighed = weigh(evidence, release.plan, 5.0)
+    (pairs,) = pairs_document(release, weighed, "latency/slower").values()
+    parts = sum(math.exp(pair["logEvidence"]) for pair in pairs)
+    assert math.log(parts) == pytest.approx(weighed.log_by_test["latency/slower"])
+    assert pairs[2]["canary"] == {"requests": 100, "slower": 10}
+    assert pairs[0]["stable"] is None

@@ -94,8 +94,8 @@ def test_observed_share_is_unknown_before_anything_is_counted():
 def test_each_objective_has_both_arms_the_bound_and_the_way_to_a_rollback():
     errors, latency = live_view(SUSPECTED, 10, NOW).objectives
     assert (errors.subject, latency.subject) == ("error rate", "requests slower than 500 ms")
-    assert errors.canary.counts == Counts(300, 6)
-    assert errors.stable.counts == Counts(2700, 6)
+    assert errors.canary.counts == Counts(350, 7)
+    assert errors.stable.counts == Counts(3150, 7)
     assert errors.max_bad_ratio == 0.01
     assert 0 < errors.stable_evidence_percent < 100
     assert latency.stable_evidence_percent == 0

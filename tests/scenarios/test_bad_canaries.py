@@ -44,6 +44,20 @@ def test_fault_that_starts_late_in_a_release_is_found_before_users_meet_it_every
     assert 0 < answered["v2", 500] < 200
 
 
+def test_canary_that_is_several_times_as_slow_within_the_bound_is_rolled_back_by_comparison(
+    shop: Shop,
+) -> None:
+    shop.open("20@150s,100@60s")
+    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    shop.push("v2", "latency=150ms")
+    ended = shop.wait_for(Phase.ROLLED_BACK, Reason.WORSE_THAN_STABLE).release
+    assert ended.verdict is not None
+    assert ended.verdict.objective == "latency"
+    assert "took longer than 100 ms, while of stable's" in ended.verdict.sentence
+    assert shop.weights_since(version) == [(80, 20), ALL_ON_STABLE]
+    assert shop.statuses() == {200}
+
+
 def test_canary_whose_pods_all_die_is_rolled_back_and_only_requests_sent_to_it_are_lost(shop: Shop) -> None:
     shop.open("20@60s,100@60s")
     shop.push("v2", "crash-after=8s")

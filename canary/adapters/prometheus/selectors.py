@@ -12,6 +12,7 @@ from typing import Final
 
 from canary.adapters.prometheus import promql
 from canary.app.ports import MetricTarget
+from canary.domain.edges import edges_beside
 from canary.domain.istio_metrics import BUCKETS, DESTINATION, REQUESTS, SOURCE
 from canary.domain.metric_template import Selection
 
@@ -30,7 +31,9 @@ def selectors(targets: Sequence[MetricTarget]) -> Mapping[str, str]:
     with_latency = [each for each in targets if any(o.bound_ms is not None for o in each.objectives)]
     bounds = {o.bound_ms for each in with_latency for o in each.objectives if o.bound_ms is not None}
     if bounds:
-        edges = {text for bound in bounds for text in promql.edge_texts(bound)} | {"+Inf"}
+        # Edges that a histogram lacks cost nothing: there are no series of them.
+        wanted = bounds | {edge for bound in bounds for edge in edges_beside(bound)}
+        edges = {text for edge in wanted for text in promql.edge_texts(edge)} | {"+Inf"}
         matchers = (
             *of_hosts(with_latency, {each.reporter for each in with_latency} | {DESTINATION}),
             promql.matcher("le", edges),
