@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from canary.adapters.istio.destination_rules import Labels, Pair
 from canary.adapters.istio.hosts import service_host
 from canary.adapters.istio.objects import Home
-from canary.adapters.istio.routes import PairRoute, RouteFinder, RouteProblem
+from canary.adapters.istio.routes import RouteFinder, RouteProblem
 from canary.adapters.istio.shared import NAMED_BY, not_shared
 from canary.domain.consent import shared_with
 from canary.domain.errors import Problem
-from canary.domain.observation import Routes
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.reference import VIRTUAL_SERVICES
-from canary.entrypoints.linting_istio import another_for_the_host, ejections, hidden_errors, scopes_of
 from canary.entrypoints.linting_surroundings import Place, Surroundings
 from canary.entrypoints.manifests import Manifest
 
@@ -48,32 +46,14 @@ def doubts_around(service: Manifest, plan: Plan, surroundings: Surroundings) -> 
     stable, canary = place.workloads.get(plan.stable), place.workloads.get(plan.canary)
     labels = [each.labels for each in (stable, canary) if each is not None and each.labels is not None]
     if len(labels) == 2:
-        routes = _routes(service, plan, surroundings, labels)
+        problems = _route_problems(service, plan, surroundings, labels)
     elif stable is None and canary is None and _is_unrouted(service, plan, surroundings):
-        routes = _routes(service, plan, surroundings, (None, None))
+        problems = _route_problems(service, plan, surroundings, (None, None))
     else:
         return
-    shifted = [route for route in routes.routes if isinstance(route, PairRoute)]
-    for problem in (*routes.problems, *_surprises_on_the_way(shifted, surroundings)):
+    for problem in problems:
         item, line = _place_of(problem, service, surroundings)
         yield Doubt(problem, item, line)
-    if shifted and canary is not None:
-        for rule in place.rules.get(routes.canary_host, ()):
-            ejecting = ejections(rule, canary.item)
-            if ejecting is not None:
-                yield Doubt(ejecting, rule, rule.line_of(ejecting.where))
-
-
-def _surprises_on_the_way(shifted: Sequence[PairRoute], surroundings: Surroundings) -> Iterator[Problem]:
-    known = surroundings.virtual_services
-    for route in shifted:
-        hiding = hidden_errors(route, surroundings.manifest_of(route.home))
-        if hiding is not None:
-            yield hiding
-    homes = frozenset(route.home for route in shifted)
-    for home in sorted(homes):
-        scopes = scopes_of(known[home][1], surroundings.cluster_domain)
-        yield from another_for_the_host(home, scopes, surroundings.by_scope, homes, known)
 
 
 def _place_of(problem: Problem, service: Manifest, surroundings: Surroundings) -> tuple[Manifest, int]:
@@ -156,13 +136,12 @@ def _host(name: str, service: Manifest, surroundings: Surroundings) -> str:
     return service_host(name, service.namespace, surroundings.cluster_domain)
 
 
-def _routes(
+def _route_problems(
     service: Manifest, plan: Plan, surroundings: Surroundings, labels: Sequence[Labels | None]
-) -> Routes:
-    """The service's routes, and what is wrong with them; nothing at all where the files have none."""
+) -> tuple[Problem, ...]:
     place, key = surroundings.places[service.namespace], ServiceKey(service.namespace, service.name)
     if not place.nearby.all:
-        return Routes()
+        return ()
     homes = (Home(ref.namespace, ref.virtual_service) for ref in plan.virtual_services if ref.namespace)
     known = surroundings.virtual_services
     elsewhere = [known[home][1] for home in dict.fromkeys(homes) if home in known]
@@ -174,4 +153,4 @@ def _routes(
     withheld = tuple(not_shared(item.home, key.namespace) for item in elsewhere if item not in shared)
     # A plan that names some is told which there are.
     own = place.nearby.all if plan.virtual_services else place.nearby.around(pair)
-    return finder.find([*own, *shared], withheld)
+    return finder.find([*own, *shared], withheld).problems

@@ -8,9 +8,8 @@ import msgspec
 
 from canary.adapters.decoding import convert
 from canary.adapters.istio.destination_rules import Labels, Neighbourhood, neighbourhood_of
-from canary.adapters.istio.hosts import fqdn, service_host
+from canary.adapters.istio.hosts import service_host
 from canary.adapters.istio.objects import Deployment, DestinationRule, Home, Service, VirtualService
-from canary.entrypoints.linting_istio import Scope, scopes_of
 from canary.entrypoints.linting_nearby import Nearby, nearby_of
 from canary.entrypoints.manifests import ISTIO, Manifest
 
@@ -37,8 +36,6 @@ class Place:
     nearby: Nearby
     leads_elsewhere: bool
     """Whether routes lead to Services of the namespace that the files do not have."""
-    rules: Mapping[str, Sequence[Manifest]]
-    """The DestinationRules, by the full host that each is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +48,6 @@ class Surroundings:
     virtual_services: Mapping[Home, tuple[Manifest, VirtualService]]
     namespaces_of: Mapping[str, Sequence[str]]
     """By name of a Deployment: where the files have one."""
-    by_scope: Mapping[Scope, Sequence[Home]]
-    """The VirtualServices by where they serve a host."""
 
     def manifest_of(self, home: Home) -> Manifest:
         """The object that a route was found in."""
@@ -78,30 +73,23 @@ def surroundings_of(manifests: Iterable[Manifest], cluster_domain: str) -> Surro
     for namespace, place in places.items():
         for name in place.workloads:
             namespaces_of.setdefault(name, []).append(namespace)
-    by_scope: dict[Scope, list[Home]] = {}
-    for home, (_, found) in virtual_services.items():
-        for scope in scopes_of(found, cluster_domain):
-            by_scope.setdefault(scope, []).append(home)
-    return Surroundings(cluster_domain, places, virtual_services, namespaces_of, by_scope)
+    return Surroundings(cluster_domain, places, virtual_services, namespaces_of)
 
 
 def _place(namespace: str, own: Sequence[Manifest], cluster_domain: str) -> Place:
     services = [found for _, found in _all(own, "", Service)]
-    rules = _all(own, ISTIO, DestinationRule)
-    by_host: dict[str, list[Manifest]] = {}
-    for item, rule in rules:
-        by_host.setdefault(fqdn(rule.spec.host, namespace, cluster_domain), []).append(item)
+    rules = [found for _, found in _all(own, ISTIO, DestinationRule)]
     deployments = [(item, _read(item, Deployment)) for item in own if item.is_a("apps", "Deployment")]
     workloads = {
         item.name: Workload(item, found.spec.template.metadata.labels if found is not None else None)
         for item, found in deployments
     }
     virtual_services = [found for _, found in _all(own, ISTIO, VirtualService)]
-    neighbourhood = neighbourhood_of(namespace, services, [rule for _, rule in rules], cluster_domain)
+    neighbourhood = neighbourhood_of(namespace, services, rules, cluster_domain)
     nearby = nearby_of(virtual_services, neighbourhood, cluster_domain)
     inside, known = service_host("", namespace, cluster_domain), neighbourhood.selectors
     leads_elsewhere = any(host.endswith(inside) and host not in known for host in nearby.by_host)
-    return Place(workloads, neighbourhood, nearby, leads_elsewhere, by_host)
+    return Place(workloads, neighbourhood, nearby, leads_elsewhere)
 
 
 def _all(manifests: Iterable[Manifest], group: str, kind: type[T]) -> list[tuple[Manifest, T]]:
