@@ -6,7 +6,7 @@ from enum import StrEnum
 from canary.domain.errors import Problem
 from canary.entrypoints.manifests import Manifest
 
-__all__ = ["Finding", "Severity", "finding"]
+__all__ = ["Doubt", "Finding", "Severity", "finding"]
 
 
 class Severity(StrEnum):
@@ -31,6 +31,15 @@ class Finding:
         """One line, as compilers write it."""
         subject = f"{self.object}: " if self.object else ""
         return f"{self.file}:{self.line}: {self.severity}: {subject}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What may be wrong around a service, and where that stands: an object and the line of a part of it."""
+
+    problem: Problem
+    item: Manifest
+    line: int
 
 
 def finding(item: Manifest, problem: Problem, line: int, severity: Severity = Severity.ERROR) -> Finding:

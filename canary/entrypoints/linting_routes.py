@@ -5,32 +5,26 @@ and where the files have too little to tell nothing is said: many lint one file 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from canary.adapters.istio.destination_rules import Labels, Pair
 from canary.adapters.istio.hosts import service_host
 from canary.adapters.istio.objects import Home
-from canary.adapters.istio.routes import RouteFinder, RouteProblem
+from canary.adapters.istio.routes import PairRoute, RouteFinder, RouteProblem
 from canary.adapters.istio.shared import NAMED_BY, not_shared
 from canary.domain.consent import shared_with
 from canary.domain.errors import Problem
+from canary.domain.observation import Routes
 from canary.domain.plan import Plan, ServiceKey
 from canary.domain.reference import VIRTUAL_SERVICES
+from canary.entrypoints.findings import Doubt
+from canary.entrypoints.linting_istio import surprises_of
+from canary.entrypoints.linting_rivals import rivals_of
 from canary.entrypoints.linting_surroundings import Place, Surroundings
 from canary.entrypoints.manifests import Manifest
 
-__all__ = ["Doubt", "doubts_around"]
+__all__ = ["doubts_around"]
 
 MOST_NAMES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """What may be wrong around a service, and where that stands: an object and the line of a part of it."""
-
-    problem: Problem
-    item: Manifest
-    line: int
 
 
 def doubts_around(service: Manifest, plan: Plan, surroundings: Surroundings) -> Iterator[Doubt]:
@@ -44,16 +38,17 @@ def doubts_around(service: Manifest, plan: Plan, surroundings: Surroundings) -> 
         yield from wrong
         return
     stable, canary = place.workloads.get(plan.stable), place.workloads.get(plan.canary)
-    labels = [each.labels for each in (stable, canary) if each is not None and each.labels is not None]
-    if len(labels) == 2:
-        problems = _route_problems(service, plan, surroundings, labels)
-    elif stable is None and canary is None and _is_unrouted(service, plan, surroundings):
-        problems = _route_problems(service, plan, surroundings, (None, None))
-    else:
-        return
-    for problem in problems:
-        item, line = _place_of(problem, service, surroundings)
-        yield Doubt(problem, item, line)
+    labels = [each.labels if each is not None else None for each in (stable, canary)]
+    routes = _routes(service, plan, surroundings, labels)
+    is_bare = stable is None and canary is None and _is_unrouted(service, plan, surroundings)
+    if None not in labels or is_bare:
+        for problem in routes.problems:
+            item, line = _place_of(problem, service, surroundings)
+            yield Doubt(problem, item, line)
+    # Without pods' labels only what is unmistakable by its name is found, and that is certain enough to warn.
+    pairs = [route for route in routes.routes if isinstance(route, PairRoute)]
+    yield from surprises_of(pairs, service.namespace, surroundings)
+    yield from rivals_of(pairs, service.namespace, surroundings)
 
 
 def _place_of(problem: Problem, service: Manifest, surroundings: Surroundings) -> tuple[Manifest, int]:
@@ -136,12 +131,12 @@ def _host(name: str, service: Manifest, surroundings: Surroundings) -> str:
     return service_host(name, service.namespace, surroundings.cluster_domain)
 
 
-def _route_problems(
+def _routes(
     service: Manifest, plan: Plan, surroundings: Surroundings, labels: Sequence[Labels | None]
-) -> tuple[Problem, ...]:
+) -> Routes:
     place, key = surroundings.places[service.namespace], ServiceKey(service.namespace, service.name)
     if not place.nearby.all:
-        return ()
+        return Routes()
     homes = (Home(ref.namespace, ref.virtual_service) for ref in plan.virtual_services if ref.namespace)
     known = surroundings.virtual_services
     elsewhere = [known[home][1] for home in dict.fromkeys(homes) if home in known]
@@ -153,4 +148,4 @@ def _route_problems(
     withheld = tuple(not_shared(item.home, key.namespace) for item in elsewhere if item not in shared)
     # A plan that names some is told which there are.
     own = place.nearby.all if plan.virtual_services else place.nearby.around(pair)
-    return finder.find([*own, *shared], withheld).problems
+    return finder.find([*own, *shared], withheld)

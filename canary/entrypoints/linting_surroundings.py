@@ -8,9 +8,10 @@ import msgspec
 
 from canary.adapters.decoding import convert
 from canary.adapters.istio.destination_rules import Labels, Neighbourhood, neighbourhood_of
-from canary.adapters.istio.hosts import service_host
+from canary.adapters.istio.hosts import fqdn, service_host
 from canary.adapters.istio.objects import Deployment, DestinationRule, Home, Service, VirtualService
 from canary.entrypoints.linting_nearby import Nearby, nearby_of
+from canary.entrypoints.linting_standings import Standings, standings_of
 from canary.entrypoints.manifests import ISTIO, Manifest
 
 __all__ = ["Place", "Surroundings", "Workload", "surroundings_of"]
@@ -48,6 +49,9 @@ class Surroundings:
     virtual_services: Mapping[Home, tuple[Manifest, VirtualService]]
     namespaces_of: Mapping[str, Sequence[str]]
     """By name of a Deployment: where the files have one."""
+    rules: Mapping[tuple[str, str], Sequence[Manifest]]
+    """DestinationRules by namespace and host in full, which may be a pattern."""
+    standings: Standings
 
     def manifest_of(self, home: Home) -> Manifest:
         """The object that a route was found in."""
@@ -73,7 +77,12 @@ def surroundings_of(manifests: Iterable[Manifest], cluster_domain: str) -> Surro
     for namespace, place in places.items():
         for name in place.workloads:
             namespaces_of.setdefault(name, []).append(namespace)
-    return Surroundings(cluster_domain, places, virtual_services, namespaces_of)
+    rules: dict[tuple[str, str], list[Manifest]] = {}
+    for namespace, own in by_namespace.items():
+        for item, rule in _all(own.values(), ISTIO, DestinationRule):
+            rules.setdefault((namespace, fqdn(rule.spec.host, namespace, cluster_domain)), []).append(item)
+    standings = standings_of(virtual_services.values(), cluster_domain)
+    return Surroundings(cluster_domain, places, virtual_services, namespaces_of, rules, standings)
 
 
 def _place(namespace: str, own: Sequence[Manifest], cluster_domain: str) -> Place:

@@ -109,6 +109,16 @@ class Manifest:
             mark, node = found
         return int(mark.line) + 1
 
+    def at(self, *path: str | int) -> Any:
+        """The part at ``path``, as it is written; None where there is none."""
+        found: Any = self.value
+        for step in path:
+            if isinstance(step, int):
+                found = found[step] if isinstance(found, list) and step < len(found) else None
+            else:
+                found = found.get(step) if isinstance(found, dict) else None
+        return found
+
     def line_of(self, place: str) -> int:
         """The line of a place in words, such as ``spec.steps[1].weight``."""
         steps = (int(number) if number else name for name, number in _STEP.findall(place))
