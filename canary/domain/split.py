@@ -2,7 +2,9 @@
 
 A weight that is written reaches the proxies late, or, while Istio's control plane is down, not at all. Then
 what is measured belongs to an earlier step. So a step's clock starts anew whenever its requests say that the
-canary gets less than its weight, and until as many have come again as said so.
+canary gets less than its weight, and until twice as many have come again as said so, with a share that is
+nearer to what the weights give it than to what it was: chance alone may keep fewer from saying it again, and
+the doubt would come and go while nothing changes.
 """
 
 from dataclasses import replace
@@ -19,6 +21,8 @@ __all__ = ["look_at_split", "split_of"]
 
 ALPHA = 0.01
 """How rarely a step in which requests follow the weights is doubted, at any of all looks."""
+DISPELS = 2
+"""How many times the requests that raised a doubt must come without it before it is dropped."""
 NEARLY_ALL = 0.99
 """At 100 % a request in a hundred may have been under way, or have come another way."""
 
@@ -47,9 +51,14 @@ def look_at_split(release: Release, routes: Routes) -> Release:
             step_checks=evidence.step_checks,
         )
         return replace(release, evidence=renewed, step_since=evidence.evaluated_until)
-    if doubt is not None and seen.requests >= doubt.seen.requests:
+    if doubt is not None and seen.requests >= DISPELS * doubt.seen.requests and _is_dispelled(doubt, seen):
         return replace(release, evidence=replace(evidence, split_doubt=None))
     return release
+
+
+def _is_dispelled(doubt: SplitDoubt, seen: Counts) -> bool:
+    was = doubt.seen.bad_ratio or 0.0
+    return (seen.bad_ratio or 0.0) > (was + doubt.least_share) / 2.0
 
 
 def _least_share(release: Release, routes: Routes) -> float:
