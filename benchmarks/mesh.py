@@ -20,10 +20,9 @@ import requests
 from canary.domain.plan import Gate
 from canary.domain.release import Phase
 from canary.domain.verdict import Reason
-from canary.entrypoints.demo import STRATEGIC_MERGE_PATCH
 from canary.sandbox.control_plane import ControlPlaneMissing
 from canary.sandbox.mesh import NetworkRefused, enter_network_of_mesh
-from canary.sandbox.showcase import CANARY, SERVICE, ShowcaseRelease, template_patch
+from canary.sandbox.showcase import SERVICE
 from canary.sandbox.traffic_log import read_log, read_totals
 from tests.cluster.notes import DIRECTORY
 from tests.mesh.asking import until_answered
@@ -149,21 +148,13 @@ def spread(what: str, values: Sequence[float]) -> str:
     return f"| {what} | {statistics.median(values):g} | {min(values):g} to {max(values):g} |"
 
 
-def push(shop: Shop, version: str, behaviour: str, seed: int, to: str = CANARY) -> None:
-    """Deploy a version, each pod of which errs in a pattern of its own."""
-    patch = template_patch(ShowcaseRelease(version, "", behaviour, "", None))
-    (container,) = patch["spec"]["template"]["spec"]["containers"]
-    container["env"].append({"name": "SEED", "value": str(seed)})
-    shop.patch(shop.deployment_path(to), patch, STRATEGIC_MERGE_PATCH)
-
-
 def faulty_release(world: World, fault: str, rate: int, seed: int) -> Found:
     """Release a canary that behaves so, with so many requests per second, and see what users get."""
     with world.new_shop() as shop:
         shop.open(f"{STEP_PERCENT}@30m")
         shop.end_traffic()
         log = shop.start_traffic(rate)
-        push(shop, "v2", fault, seed)
+        shop.push("v2", fault, seed=seed)
         shop.wait_for(Phase.PROGRESSING)
         is_found = True
         try:
@@ -194,8 +185,8 @@ def healthy_table(world: World, times: int) -> Iterator[str]:
     for number in range(1, times + 1):
         with world.new_shop() as shop:
             shop.open(HEALTHY_STEPS, drain="1s", gates="first-step")
-            push(shop, "v1", HEALTHY, seed=2 * number, to=SERVICE)
-            push(shop, "v2", HEALTHY, seed=2 * number + 1)
+            shop.push("v1", HEALTHY, to=SERVICE, seed=2 * number)
+            shop.push("v2", HEALTHY, seed=2 * number + 1)
             shop.wait_for(Phase.PENDING, Reason.GATE_CLOSED)
             shop.until(shop.is_ready, "both workloads")
             shop.approve(Gate.FIRST_STEP)

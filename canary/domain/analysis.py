@@ -95,11 +95,12 @@ def fold(
     counted = {name: counts for name, counts in measurement.counts.items() if name in wanted}
     # Events of a template are no requests: a canary that works off a queue may be getting none.
     heard = any(counts.canary.requests and wanted[name].counts_requests for name, counts in counted.items())
+    at_edges = counts_at_edges(measurement, plan)
     in_step = window.start >= step_since - GRID_TOLERANCE_SECONDS
     return replace(
         evidence,
         evaluated_until=window.end,
-        tests=bet_on_window(evidence, measurement, plan, window_seconds),
+        tests=bet_on_window(evidence, measurement, at_edges, plan, window_seconds),
         dispersion=_learned(evidence.dispersion, measurement, plan),
         step_counts=_added(evidence.step_counts, counted) if in_step else evidence.step_counts,
         reporter=measurement.reporter,
@@ -115,7 +116,7 @@ def fold(
             else evidence.step_checks
         ),
         release_counts=_added(evidence.release_counts, counted),
-        step_edges=_added(evidence.step_edges, counts_at_edges(measurement, plan)),
+        step_edges=_added(evidence.step_edges, at_edges),
         step_unattributed=evidence.step_unattributed + measurement.unattributed,
         last_canary_request_at=window.end if heard else evidence.last_canary_request_at,
         no_data=None,

@@ -14,13 +14,19 @@ __all__ = ["bet_on_window", "counts_at_edges"]
 
 
 def bet_on_window(
-    evidence: Evidence, measurement: Measurement, plan: Plan, window_seconds: float
+    evidence: Evidence,
+    measurement: Measurement,
+    at_edges: Mapping[str, ArmCounts],
+    plan: Plan,
+    window_seconds: float,
 ) -> dict[str, MixtureState]:
-    """Return all tests after one more window; those of which it holds nothing stay as they are."""
+    """Return all tests after one more window; those of which it holds nothing stay as they are.
+
+    ``at_edges`` is what ``counts_at_edges`` finds in it.
+    """
     # By what was known before this window: whether a bet is made, and which, must not depend on its outcome.
     before, tests = evidence.tests, dict(evidence.tests)
     counted = {**measurement.counts, UNATTRIBUTED: ArmCounts(canary=measurement.unattributed)}
-    at_edges = counts_at_edges(measurement, plan)
     known = {subject: dispersion_for(subject, evidence) for subject in {**counted, **at_edges}}
     for planned in planned_tests(plan, window_seconds):
         name, test = planned.name, planned.test

@@ -29,6 +29,7 @@ __all__ = [
     "SequentialTest",
     "bet",
     "bets",
+    "capitals_on",
     "comparison_test",
     "fold_alarm",
     "fold_window",
@@ -149,7 +150,7 @@ def fold_window(
 ) -> MixtureState:
     """Bet on one window: S_j <- min(e_j, C) * (S_j + pi_t). The result depends on nothing else."""
     stake = min(test.stake(state.windows), state.reserve)
-    capitals = _on_grid(test, state)
+    capitals: Sequence[float] = capitals_on(len(test.grid), state)
     # What _log_add does, without a call for each of the bets: this is where a fold spends its time.
     if stake > 0.0:
         log_stake, exp, log1p = math.log(stake), math.exp, math.log1p
@@ -171,7 +172,7 @@ def fold_alarm(test: SequentialTest, state: MixtureState | None, counts: ArmCoun
     For questions that convict nobody. The alarm rises at once whenever a fault starts and ends soon after it,
     at the price that over a long time its chance of rising without a cause is not bounded.
     """
-    capitals = (0.0,) * len(test.grid) if state is None else _on_grid(test, state)
+    capitals = (0.0,) * len(test.grid) if state is None else capitals_on(len(test.grid), state)
     at_stake = [max(0.0, capital) for capital in capitals]
     raised = tuple(map(add, at_stake, _factors(test, counts, INDEPENDENT)))
     if max(raised) > LOG_MOST_ALARM:
@@ -190,13 +191,13 @@ def is_calm(alarm: MixtureState) -> bool:
     return max(alarm.log_capitals) <= 0.0
 
 
-def _on_grid(test: SequentialTest, state: MixtureState) -> Sequence[float]:
-    """Spread the capital anew when the state was saved by a version with another grid; E is unchanged."""
-    if len(state.log_capitals) == len(test.grid):
-        return state.log_capitals
+def capitals_on(count: int, state: MixtureState) -> tuple[float, ...]:
+    """The capital of ``count`` bets; evenly spread where a version with others saved it: E is unchanged."""
     saved = len(state.log_capitals)
+    if saved == count:
+        return state.log_capitals
     log_mean = log_sum_exp(state.log_capitals) - math.log(saved) if saved else NOTHING_BET
-    return (log_mean,) * len(test.grid)
+    return (log_mean,) * count
 
 
 def _factors(test: SequentialTest, counts: ArmCounts, dispersion: Dispersion) -> list[float]:

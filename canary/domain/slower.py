@@ -10,7 +10,6 @@ other. A pair of which a window holds nothing does not bet in it, and none bets 
 neither says anything of the outcome.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -20,10 +19,10 @@ from canary.domain.measurement import ArmCounts
 from canary.domain.sequential import (
     Dispersion,
     SequentialTest,
+    capitals_on,
     fold_window,
     fresh_state,
     log_evidence,
-    log_sum_exp,
 )
 
 __all__ = ["counts_of", "fold_pairs", "is_warm", "larger", "log_evidence_by_pair"]
@@ -81,10 +80,7 @@ def log_evidence_by_pair(state: MixtureState, pairs: int) -> tuple[float, ...]:
 
 def _parts(state: MixtureState, grid: int, pairs: int) -> list[MixtureState]:
     """Divide the capital; evenly where a version with other pairs or grid saved it: E is unchanged."""
-    capitals = state.log_capitals
-    if len(capitals) != grid * pairs:
-        log_mean = log_sum_exp(capitals) - math.log(len(capitals)) if capitals else -math.inf
-        capitals = (log_mean,) * (grid * pairs)
+    capitals = capitals_on(grid * pairs, state)
     return [
         MixtureState(capitals[begin : begin + grid], state.reserve, state.windows)
         for begin in range(0, grid * pairs, grid)

@@ -51,14 +51,14 @@ def look_at_split(release: Release, routes: Routes) -> Release:
             step_checks=evidence.step_checks,
         )
         return replace(release, evidence=renewed, step_since=evidence.evaluated_until)
-    if doubt is not None and seen.requests >= DISPELS * doubt.seen.requests and _is_dispelled(doubt, seen):
+    if doubt is not None and _is_dispelled(doubt, seen):
         return replace(release, evidence=replace(evidence, split_doubt=None))
     return release
 
 
 def _is_dispelled(doubt: SplitDoubt, seen: Counts) -> bool:
-    was = doubt.seen.bad_ratio or 0.0
-    return (seen.bad_ratio or 0.0) > (was + doubt.least_share) / 2.0
+    was, share = doubt.seen.bad_ratio or 0.0, seen.bad_ratio or 0.0
+    return seen.requests >= DISPELS * doubt.seen.requests and share > (was + doubt.least_share) / 2.0
 
 
 def _least_share(release: Release, routes: Routes) -> float:

@@ -105,7 +105,7 @@ def _rules(host: str, namespace: str, surroundings: Surroundings) -> Sequence[Ma
     labels = host.split(".")
     patterns = (".".join(["*", *labels[start:]]) for start in range(1, len(labels) + 1))
     for pattern in (host, *patterns):
-        if found := surroundings.rules.get((namespace, pattern)):
+        if found := surroundings.places[namespace].rules.get(pattern):
             return found
     return ()
 

@@ -35,6 +35,8 @@ class Place:
     """By name of the Deployment."""
     neighbourhood: Neighbourhood
     nearby: Nearby
+    rules: Mapping[str, Sequence[Manifest]]
+    """DestinationRules by host in full, which may be a pattern."""
     leads_elsewhere: bool
     """Whether routes lead to Services of the namespace that the files do not have."""
 
@@ -49,8 +51,6 @@ class Surroundings:
     virtual_services: Mapping[Home, tuple[Manifest, VirtualService]]
     namespaces_of: Mapping[str, Sequence[str]]
     """By name of a Deployment: where the files have one."""
-    rules: Mapping[tuple[str, str], Sequence[Manifest]]
-    """DestinationRules by namespace and host in full, which may be a pattern."""
     standings: Standings
 
     def manifest_of(self, home: Home) -> Manifest:
@@ -77,28 +77,27 @@ def surroundings_of(manifests: Iterable[Manifest], cluster_domain: str) -> Surro
     for namespace, place in places.items():
         for name in place.workloads:
             namespaces_of.setdefault(name, []).append(namespace)
-    rules: dict[tuple[str, str], list[Manifest]] = {}
-    for namespace, own in by_namespace.items():
-        for item, rule in _all(own.values(), ISTIO, DestinationRule):
-            rules.setdefault((namespace, fqdn(rule.spec.host, namespace, cluster_domain)), []).append(item)
     standings = standings_of(virtual_services.values(), cluster_domain)
-    return Surroundings(cluster_domain, places, virtual_services, namespaces_of, rules, standings)
+    return Surroundings(cluster_domain, places, virtual_services, namespaces_of, standings)
 
 
 def _place(namespace: str, own: Sequence[Manifest], cluster_domain: str) -> Place:
     services = [found for _, found in _all(own, "", Service)]
-    rules = [found for _, found in _all(own, ISTIO, DestinationRule)]
+    rules = _all(own, ISTIO, DestinationRule)
+    by_host: dict[str, list[Manifest]] = {}
+    for item, rule in rules:
+        by_host.setdefault(fqdn(rule.spec.host, namespace, cluster_domain), []).append(item)
     deployments = [(item, _read(item, Deployment)) for item in own if item.is_a("apps", "Deployment")]
     workloads = {
         item.name: Workload(item, found.spec.template.metadata.labels if found is not None else None)
         for item, found in deployments
     }
     virtual_services = [found for _, found in _all(own, ISTIO, VirtualService)]
-    neighbourhood = neighbourhood_of(namespace, services, rules, cluster_domain)
+    neighbourhood = neighbourhood_of(namespace, services, [rule for _, rule in rules], cluster_domain)
     nearby = nearby_of(virtual_services, neighbourhood, cluster_domain)
     inside, known = service_host("", namespace, cluster_domain), neighbourhood.selectors
     leads_elsewhere = any(host.endswith(inside) and host not in known for host in nearby.by_host)
-    return Place(workloads, neighbourhood, nearby, leads_elsewhere)
+    return Place(workloads, neighbourhood, nearby, by_host, leads_elsewhere)
 
 
 def _all(manifests: Iterable[Manifest], group: str, kind: type[T]) -> list[tuple[Manifest, T]]:

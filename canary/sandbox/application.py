@@ -91,10 +91,12 @@ class Application:
         self._rate.count(now)
         self.last_request = now
         # Both draws are made for every request, so that one setting does not shift the pattern of the other.
-        fails = self._random.random() < behaviour.error_share and self._answered() >= behaviour.late_requests
+        fails = self._random.random() < behaviour.error_share
         slow = self._random.random() < behaviour.latency_share
         if self._rate.per_second(now) <= behaviour.slow_above_per_second:
             slow = False
+        if self._answers.total() < behaviour.late_requests:
+            fails = False
         fails_order = self._order_random.random() < behaviour.failed_order_share
         self._orders["failed" if fails_order else "ok"] += 1
         self._waiting_orders += behaviour.waiting_order_share
@@ -102,9 +104,6 @@ class Application:
         self._answers[status] += 1
         self._durations[next(edge for edge in _EDGES if 1000 * delay <= edge)] += 1
         return status, delay
-
-    def _answered(self) -> int:
-        return self._answers.total()
 
     def metrics(self) -> str:
         """What is exposed, in Prometheus' text format: orders and answers are there from their first on."""

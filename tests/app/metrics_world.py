@@ -33,6 +33,7 @@ TARGET = MetricTarget(
     window_seconds=5.0,
     evaluated_until=EPOCH,
 )
+SLO = replace(TARGET, objectives=(ERRORS, LATENCY))
 
 
 def request_labels(workload: str = "checkout-canary", code: str = "200", **more: str) -> dict[str, str]:

@@ -1,13 +1,9 @@
 """Claims about the further edges of a latency objective: what each counts, and that nothing waits for it."""
 
-from dataclasses import replace
-
 from canary.domain.istio_metrics import DESTINATION
 from canary.domain.measurement import ArmCounts, Counts, Measurement
 from tests.app.metrics_world import (
-    ERRORS,
-    LATENCY,
-    TARGET,
+    SLO,
     MetricsWorld,
     bucket_labels,
     canary,
@@ -17,7 +13,6 @@ from tests.app.metrics_world import (
     request_labels,
 )
 
-SLO = replace(TARGET, objectives=(ERRORS, LATENCY))
 OK = request_labels()
 EDGES = ("50", "100", "250", "500", "1000", "+Inf")
 NAMES = {"latency@50", "latency@100", "latency@250", "latency@1000"}

@@ -7,8 +7,7 @@ import pytest
 from canary.domain.measurement import Counts, NoData, NoDataReason
 from tests.app.metrics_world import (
     EPOCH,
-    ERRORS,
-    LATENCY,
+    SLO,
     TARGET,
     MetricsWorld,
     bucket_labels,
@@ -65,7 +64,7 @@ def test_what_pods_count_is_shown_beside_what_clients_do_and_the_other_way_round
 
 
 def test_latency_is_told_apart_by_pods_too_and_their_other_buckets_are_no_complaint() -> None:
-    world, target = MetricsWorld(), replace(TARGET, objectives=(ERRORS, LATENCY))
+    world, target = MetricsWorld(), SLO
     for at, requests in ((-1, 0), (4, 30)):
         rows = [(bucket_labels(le, "checkout"), requests) for le in ("500", "+Inf")]
         world.scrape(at, [(request_labels("checkout"), requests), *rows], started_at=-99999)

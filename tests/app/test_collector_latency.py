@@ -1,12 +1,8 @@
 """Claims about latency objectives: bucket edges, slow answers, and buckets that come apart."""
 
-from dataclasses import replace
-
 from canary.domain.measurement import Counts, NoDataReason
 from tests.app.metrics_world import (
-    ERRORS,
-    LATENCY,
-    TARGET,
+    SLO,
     MetricsWorld,
     bucket_labels,
     canary,
@@ -15,7 +11,6 @@ from tests.app.metrics_world import (
     request_labels,
 )
 
-SLO = replace(TARGET, objectives=(ERRORS, LATENCY))
 OK = request_labels()
 
 

@@ -56,7 +56,7 @@ def start_again(shop: Shop, name: str, **env: str) -> None:
 def begin(shop: Shop, steps: str) -> str:
     """A healthy release with its first request to the canary; the version before it."""
     shop.open(steps, drain="1s")
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.until(lambda: answers(shop, 20)[200, "v2"], "the canary's first request")

@@ -108,9 +108,15 @@ class Shop:
         """Let all users go; their logs are complete then."""
         self.sandbox.stop_traffic()
 
-    def push(self, version: str, behaviour: str = "", to: str = CANARY) -> None:
-        """Deploy a version to the canary, or as a team would not do it, to stable."""
+    def push(self, version: str, behaviour: str = "", to: str = CANARY, seed: int | None = None) -> None:
+        """Deploy a version to the canary, or as a team would not do it, to stable.
+
+        With a seed each pod errs in a pattern of its own.
+        """
         patch = template_patch(ShowcaseRelease(version, "", behaviour, "", None))
+        if seed is not None:
+            (container,) = patch["spec"]["template"]["spec"]["containers"]
+            container["env"].append({"name": "SEED", "value": str(seed)})
         self.patch(self.deployment_path(to), patch, STRATEGIC_MERGE_PATCH)
 
     def annotate(self, **values: str | None) -> None:
@@ -194,6 +200,11 @@ class Shop:
 
     def virtual_service(self, name: str = SERVICE) -> Json:
         return self.get(f"{self.virtual_services_path}/{name}")
+
+    @property
+    def version(self) -> str:
+        """Of the VirtualService: since when, of ``weights_since``."""
+        return str(self.virtual_service()["metadata"]["resourceVersion"])
 
     def weights(self) -> Weights:
         return weights_of(self.virtual_service())

@@ -19,7 +19,7 @@ LOST_SECONDS = 3
 
 def test_canary_that_becomes_slow_under_load_is_rolled_back_for_its_latency(shop: Shop) -> None:
     shop.open("10@3s,50@30s")
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2", "latency=700ms slow-above=20/s")
     ended = shop.wait_for(Phase.ROLLED_BACK).release
     assert ended.verdict is not None
@@ -32,7 +32,7 @@ def test_canary_that_becomes_slow_under_load_is_rolled_back_for_its_latency(shop
 def test_fault_that_starts_late_in_a_release_is_found_before_users_meet_it_everywhere(shop: Shop) -> None:
     """All was well at the first steps; it is no merit that outweighs what comes then."""
     shop.open("10@3s,50@60s,100@2s")
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2", "errors=20% late=300")
     ended = shop.wait_for(Phase.ROLLED_BACK).release
     assert ended.verdict is not None
@@ -48,7 +48,7 @@ def test_canary_that_is_several_times_as_slow_within_the_bound_is_rolled_back_by
     shop: Shop,
 ) -> None:
     shop.open("20@150s,100@60s")
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2", "latency=150ms")
     ended = shop.wait_for(Phase.ROLLED_BACK, Reason.WORSE_THAN_STABLE).release
     assert ended.verdict is not None
@@ -89,7 +89,7 @@ def test_stable_that_cannot_run_what_was_judged_gets_its_own_back_unnoticed_by_u
     """The canary's pods have something that stable's lack; then the fix is pushed."""
     shop.open("50@2s,100@2s", drain="1s")
     shop.patch(shop.deployment_path(SERVICE), {"spec": {"progressDeadlineSeconds": 10}})
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2", f"ready-in={CANARY}")
     shop.wait_for_stage(Stage.COPYING)
     shop.until(lambda: shop.version_of(SERVICE) == "v2", "the template to be copied")
@@ -108,7 +108,7 @@ def test_canary_that_never_gets_ready_gets_no_traffic_and_ends_at_its_deadline(s
     """The pods of the revision before it are ready all the while, and count for nothing."""
     shop.open("10@2s,50@2s", deadline="15s", drain="1s")
     shop.patch(shop.deployment_path(CANARY), {"spec": {"progressDeadlineSeconds": 5}})
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2", "never-ready")
     waiting = shop.wait_for(Phase.PENDING, Reason.CANARY_NOT_READY).release
     ready = f"2 of 2 pods of {CANARY} are ready, but the rollout of revision {waiting.revision}"

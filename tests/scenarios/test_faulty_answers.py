@@ -78,7 +78,7 @@ def failing(shop: Shop, hook: Callable[[Counter[Kind]], Hook]) -> Iterator[Count
 
 def promote(shop: Shop) -> None:
     """A healthy release from its first write to its end, with every weight as it should be, and no other."""
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2")
     shop.wait_for(Phase.SUCCEEDED)
     assert shop.weights_since(version) == EVERY_STEP

@@ -103,7 +103,7 @@ def test_abort_of_what_rolls_back_already_changes_nothing(shop: Shop) -> None:
 
 def test_paused_service_is_left_alone_until_it_goes_on_where_it_was(world: World, shop: Shop) -> None:
     shop.open("10@2s,50@2s")
-    version = shop.virtual_service()["metadata"]["resourceVersion"]
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.annotate(paused="true")
@@ -131,7 +131,7 @@ def test_paused_release_is_ended_all_the_same_when_it_is_aborted(shop: Shop) -> 
 
 def test_promote_now_skips_what_is_left_of_the_steps(shop: Shop) -> None:
     shop.open(SLOW_STEPS)
-    version = shop.virtual_service()["metadata"]["resourceVersion"]
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.ask(Wish(promote=True))

@@ -21,10 +21,6 @@ def without_weights(virtual_service: Json) -> Json:
     return virtual_service["spec"]
 
 
-def version_now(shop: Shop) -> str:
-    return str(shop.virtual_service()["metadata"]["resourceVersion"])
-
-
 def test_a_healthy_release_goes_through_its_steps_and_is_promoted(shop: Shop) -> None:
     shop.open(STEPS)
     before = shop.virtual_service()
@@ -68,7 +64,7 @@ def test_a_step_that_must_show_that_going_on_is_safe_is_held_until_it_has(shop: 
 
 def test_a_canary_with_errors_is_rolled_back_and_tried_again_only_when_asked(shop: Shop) -> None:
     shop.open(STEPS)
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2", "errors=20%")
     ended = shop.wait_for(Phase.ROLLED_BACK)
     assert ended.release.verdict is not None
@@ -90,7 +86,7 @@ def test_a_new_revision_supersedes_the_release_and_begins_at_its_first_step(shop
     shop.open(SLOW_STEPS)
     shop.push("v2")
     shop.wait_for_weights(90, 10)
-    version = version_now(shop)
+    version = shop.version
     shop.push("v3")
     newer = shop.wait_for(Phase.PROGRESSING, count=2)
     older = shop.releases.list(shop.key)[0]
@@ -105,7 +101,7 @@ def test_a_new_revision_supersedes_the_release_and_begins_at_its_first_step(shop
 def test_going_back_to_what_stable_runs_ends_the_release_and_promotes_nothing(shop: Shop) -> None:
     shop.open(SLOW_STEPS)
     stable = shop.deployment(SERVICE)["spec"]
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.push("v1")
@@ -118,13 +114,13 @@ def test_going_back_to_what_stable_runs_ends_the_release_and_promotes_nothing(sh
 
 def test_an_edit_of_the_steps_waits_for_the_next_release_and_moves_no_weight(shop: Shop) -> None:
     shop.open("10@4s,50@2s")
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.annotate(steps="80@2s,100@2s")
     shop.wait_for(Phase.SUCCEEDED)
     assert shop.weights_since(version) == [(90, 10), (50, 50), (100, 0)]
-    version = version_now(shop)
+    version = shop.version
     shop.push("v3")
     shop.wait_for(Phase.SUCCEEDED, count=2)
     assert shop.weights_since(version) == [(20, 80), (0, 100), (100, 0)]
@@ -132,7 +128,7 @@ def test_an_edit_of_the_steps_waits_for_the_next_release_and_moves_no_weight(sho
 
 def test_a_plan_that_is_spoiled_on_the_way_is_told_of_and_moves_no_weight(shop: Shop) -> None:
     shop.open("10@4s,50@2s")
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     shop.annotate(steps="101")
@@ -143,7 +139,7 @@ def test_a_plan_that_is_spoiled_on_the_way_is_told_of_and_moves_no_weight(shop: 
 
 def test_a_plan_that_is_mended_before_the_first_step_is_the_one_that_counts(shop: Shop) -> None:
     shop.open("10@30s", gates="first-step")
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for(Phase.PENDING, Reason.GATE_CLOSED)
     shop.annotate(steps="20@2s")

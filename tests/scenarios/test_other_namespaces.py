@@ -156,7 +156,7 @@ def test_policy_of_another_namespace_counts_from_the_moment_at_which_its_owners_
     shop = edge.shop
     create(shop.transport, POLICY | {"metadata": {"name": "standard", "namespace": edge.owners}})
     shop.open(STEPS)
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.annotate(steps=None, policy=f"{edge.owners}/standard")
     shop.wait_for_event("InvalidPlan", f"not shared with namespace {shop.namespace}")
     shop.push("v2")
@@ -171,7 +171,7 @@ def test_policy_of_another_namespace_counts_from_the_moment_at_which_its_owners_
 @pytest.mark.parametrize("name", ["stable", "canary"])
 def test_workload_of_another_namespace_is_no_workload_at_all(shop: Shop, name: str) -> None:
     shop.open(STEPS)
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.annotate(**{name: "kube-system/coredns"})
     shop.wait_for_event("InvalidPlan", f"canaryctl.dev/{name}")
     shop.push("v2")

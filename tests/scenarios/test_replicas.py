@@ -84,7 +84,7 @@ def arrived_late(world: World) -> bool:
 def start_release(shop: Shop) -> str:
     """Bring a release to its first step; the version from which its weights can be told."""
     shop.open(STEPS)
-    version = str(shop.virtual_service()["metadata"]["resourceVersion"])
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     return version

@@ -36,10 +36,6 @@ def _earlier(shop: Shop) -> None:
     shop.until(lambda: "Later" not in columns(shop), "the earlier columns")
 
 
-def version_now(shop: Shop) -> str:
-    return str(shop.virtual_service()["metadata"]["resourceVersion"])
-
-
 def release_path(shop: Shop) -> str:
     collection = f"/apis/canaryctl.dev/v1alpha1/namespaces/{shop.namespace}/releases"
     return f"{collection}/{shop.newest().release.name}"
@@ -69,7 +65,7 @@ def columns(shop: Shop) -> list[str]:
 
 def test_release_goes_through_among_definitions_of_one_version_earlier(shop: Shop) -> None:
     shop.open(STEPS)
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for(Phase.SUCCEEDED)
     assert shop.weights_since(version) == EVERY_STEP
@@ -87,7 +83,7 @@ def put_policy(shop: Shop, **spec: object) -> str:
 
 def test_policy_means_the_same_among_definitions_of_one_version_earlier(shop: Shop) -> None:
     shop.open(STEPS)
-    version = version_now(shop)
+    version = shop.version
     put_policy(shop, steps=[{"weight": 25, "bake": "2s"}], dryRun=["latency"])
     shop.push("v2")
     ended = shop.wait_for(Phase.SUCCEEDED).release
@@ -113,7 +109,7 @@ def test_what_only_a_later_version_knows_of_a_policy_is_named_and_nothing_begins
 
 def test_release_goes_through_though_definitions_of_one_version_later_come_on_its_way(shop: Shop) -> None:
     shop.open(STEPS)
-    version = version_now(shop)
+    version = shop.version
     shop.push("v2")
     shop.wait_for_weights(90, 10)
     for definition in one_version_later():
