@@ -110,7 +110,7 @@ def test_slow_service_gets_its_requests_on_time_and_what_is_too_much_is_recorded
         child = processes.start("application", argv)
         url = f"http://{wait_until(lambda: read_if_there(address), child)}"
         with log.open("w") as out:
-            limited = plan(url, rate=100.0, duration=0.5, in_flight=20, timeout=0.5)
+            limited = plan(url, rate=100.0, duration=0.5, in_flight=20, timeout=1.5)
             asyncio.run(Traffic(limited, out).run(asyncio.Event()))
     reasons = Counter[str]()
     for line in log.read_text().splitlines():
